@@ -1,0 +1,1 @@
+"""Who is it: the order of checks, password hashes and throttling."""

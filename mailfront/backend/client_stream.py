@@ -1,0 +1,142 @@
+"""The client's side of an authenticated session in process: lines, literals, replies.
+
+A thin asyncio shell over the client's transport for backends that speak the protocol themselves.
+Reading is bounded and flow-controlled; writing waits for a slow client in `drain`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from mailfront.errors import PeerGoneError
+from mailfront.protocol.receive_buffer import ReceiveBuffer
+
+# Reading pauses above this many unread octets, so a client that pipelines without reading
+# our answers cannot grow our memory.
+HIGH_WATER = 256 * 1024
+
+
+class ClientStream(asyncio.Protocol):
+    """Takes over `transport` from the front. `leftover` are bytes it had received already."""
+
+    def __init__(self, transport: asyncio.Transport, leftover: bytes, idle_timeout: float) -> None:
+        self._transport = transport
+        self._buffer = ReceiveBuffer(leftover)
+        self._loop = asyncio.get_running_loop()
+        self._idle_timeout = idle_timeout
+        self._arrival: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._paused_reading = False
+        self._ended = False
+        transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._buffer.feed(data)
+        if len(self._buffer) > HIGH_WATER and not self._paused_reading:
+            self._paused_reading = True
+            self._transport.pause_reading()
+        self._wake_reader()
+
+    def eof_received(self) -> bool:
+        """Part of `asyncio.Protocol`: the client will send no more; answers still go out."""
+        self._ended = True
+        self._wake_reader()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._ended = True
+        self._wake_reader()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Part of `asyncio.Protocol`: the client reads slower than we write."""
+        if self._writable is None:
+            self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Part of `asyncio.Protocol`."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def has_input(self) -> bool:
+        """Whether unread bytes are waiting."""
+        return len(self._buffer) > 0
+
+    async def line(self, limit: int) -> bytes:
+        """The next line without its end.
+
+        Raises `LineTooLongError`; `PeerGoneError` at the end of input; `TimeoutError` when the
+        client stays silent for the idle time-out.
+        """
+        while (line := self._buffer.next_line(limit)) is None:
+            await self._more()
+        self._maybe_resume()
+        return line
+
+    async def chunk(self, count: int) -> bytes:
+        """Between 1 and `count` octets as they arrive, for data whose length is known."""
+        while not len(self._buffer):
+            await self._more()
+        data = self._buffer.take_at_most(count)
+        self._maybe_resume()
+        return data
+
+    async def exactly(self, count: int) -> bytes:
+        """Exactly `count` octets; the caller has judged `count` before."""
+        parts = []
+        while count:
+            part = await self.chunk(count)
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    async def wait_input(self, *others: asyncio.Future[None]) -> bool:
+        """Wait until input arrives (True) or one of `others` is done first (False).
+
+        Raises like `line`. For IDLE: others are the mailbox's change signals.
+        """
+        if len(self._buffer):
+            return True
+        if self._ended:
+            raise PeerGoneError("the client closed the connection")
+        arrival = self._arrival = self._loop.create_future()
+        async with asyncio.timeout(self._idle_timeout):
+            await asyncio.wait({arrival, *others}, return_when=asyncio.FIRST_COMPLETED)
+        return arrival.done()
+
+    def write(self, data: bytes) -> None:
+        """Queue an answer. Follow large ones by `drain`."""
+        self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken enough of what was written.
+
+        Raises `PeerGoneError` if it went away, `TimeoutError` if it takes nothing for the idle
+        time-out.
+        """
+        if self._writable is not None:
+            async with asyncio.timeout(self._idle_timeout):
+                await asyncio.shield(self._writable)
+        if self._transport.is_closing():
+            raise PeerGoneError("the client closed the connection")
+
+    async def _more(self) -> None:
+        if self._ended:
+            raise PeerGoneError("the client closed the connection")
+        self._maybe_resume()
+        self._arrival = self._loop.create_future()
+        async with asyncio.timeout(self._idle_timeout):
+            await self._arrival
+
+    def _wake_reader(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def _maybe_resume(self) -> None:
+        if self._paused_reading and len(self._buffer) < HIGH_WATER // 2:
+            self._paused_reading = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()

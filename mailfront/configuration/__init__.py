@@ -1,0 +1,1 @@
+"""Configuration: the option registry, msg.conf, the server root and durable file writing."""

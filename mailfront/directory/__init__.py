@@ -1,0 +1,1 @@
+"""User entries and where they come from."""

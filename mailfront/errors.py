@@ -1,0 +1,84 @@
+"""The one hierarchy of exceptions: operator's mistake, peer's fault, backend failure, our misuse.
+
+Every exception that mailfront raises on purpose descends from `MailfrontError`. Its text is for
+people; what may travel to a peer is a separate, deliberately chosen text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class MailfrontError(Exception):
+    """The root. Never raised itself."""
+
+
+class OperatorError(MailfrontError):
+    """A mistake that the person who runs the command or edits a file can mend.
+
+    Takes what is wrong, the remedy, and where (file and line) if that is known. A command prints
+    it as `file:line: what: remedy` and exits with 1; it never becomes a traceback.
+    """
+
+    def __init__(
+        self, what: str, *, remedy: str = "", file: Path | None = None, line: int | None = None
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+        self.file = file
+        self.line = line
+
+    def __str__(self) -> str:
+        place = "" if self.file is None else str(self.file)
+        if place and self.line is not None:
+            place = f"{place}:{self.line}"
+        return ": ".join(part for part in (place, self.what, self.remedy) if part)
+
+
+class ConfigurationError(OperatorError):
+    """An option, a configuration file or its permissions are wrong."""
+
+
+class ConfigurationProblems(ConfigurationError):
+    """Several configuration problems found in one pass; `problems` holds each of them."""
+
+    def __init__(self, problems: list[ConfigurationError]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class KeystoreError(OperatorError):
+    """A certificate, key, nickname or the certificate database itself is at fault."""
+
+
+class DirectoryError(OperatorError):
+    """The user directory cannot be read or an entry in it is at fault."""
+
+
+class ListenError(OperatorError):
+    """A listener cannot be bound."""
+
+
+class PeerError(MailfrontError):
+    """The peer broke the protocol or a limit. The text is safe to log, never to echo."""
+
+
+class LineTooLongError(PeerError):
+    """A line exceeded its bound before its end was seen."""
+
+
+class PeerGoneError(PeerError):
+    """The peer closed the connection, or was too slow, in the middle of something."""
+
+
+class BackendError(MailfrontError):
+    """The backend could not do what was asked; `temporary` tells whether a retry may help."""
+
+    def __init__(self, what: str, *, temporary: bool) -> None:
+        super().__init__(what)
+        self.temporary = temporary
+
+
+class SubmissionRefusedError(MailfrontError):
+    """A message was not taken for sending; the text is for the person who sends it."""

@@ -1,0 +1,1 @@
+"""Protocol fronts: what is spoken before authentication."""

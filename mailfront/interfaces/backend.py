@@ -1,0 +1,42 @@
+"""The hand-over from a protocol front to a backend, once the client is authenticated."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailfront.interfaces.authenticator import Identity
+from mailfront.interfaces.peer import Peer, TlsFacts
+
+
+@dataclass(slots=True)
+class AuthenticatedSession:
+    """What a backend takes over.
+
+    `transport` is the client's: the backend calls `transport.set_protocol` with its own protocol
+    and owns the bytes from then on. `leftover` came after the login command and is not yet
+    consumed. `tag` is the IMAP tag of the login command (empty for POP3): the backend sends the
+    final answer of the login, because only it knows the capabilities.
+    `idle_timeout` is in seconds.
+    """
+
+    transport: asyncio.Transport
+    identity: Identity
+    tag: bytes
+    leftover: bytes
+    peer: Peer
+    tls: TlsFacts | None
+    idle_timeout: float
+
+
+class Backend(Protocol):
+    """Serves authenticated sessions of one protocol."""
+
+    async def serve(self, session: AuthenticatedSession) -> str:
+        """Serve until either side ends; return why it ended (a word or two for the log).
+
+        The transport is closed by the caller. Cancelled on a graceful stop after the drain time:
+        then it says goodbye in the protocol's words (IMAP `* BYE`) and re-raises.
+        """
+        ...

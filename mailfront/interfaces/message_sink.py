@@ -1,0 +1,66 @@
+"""The contract between SMTP reception (or webmail) and whoever takes responsibility for mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class Destination(Enum):
+    """Where a recipient address leads."""
+
+    LOCAL = "a mailbox here"
+    UNKNOWN_USER = "a local domain without that user"
+    FOREIGN = "a domain that is not ours"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The envelope of one message: `sender` is empty for the null reverse-path (RFC 5321 4.5.5)."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    authenticated_user: str | None = None
+
+
+class Message(Protocol):
+    """A received message whose bytes can be read more than once, without their dot-stuffing."""
+
+    @property
+    def size(self) -> int:
+        """Length in octets."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """The message from its first byte, in chunks of at most 1 MiB."""
+        ...
+
+
+class MessageSink(Protocol):
+    """Takes responsibility for messages."""
+
+    def destination(self, recipient: str) -> Destination:
+        """Tell where `recipient` (an address without angle brackets) leads."""
+        ...
+
+    async def accept(self, envelope: Envelope, message: Message) -> None:
+        """Return once the message is durably stored for every recipient.
+
+        Raises `BackendError` if it is stored for none (`temporary` tells whether to try again).
+        """
+        ...
+
+
+class Submission(Protocol):
+    """The submission path for senders inside the process (webmail): same rules as port 587."""
+
+    async def submit(
+        self, user: str, addresses: frozenset[str], recipients: tuple[str, ...], message: bytes
+    ) -> None:
+        """Send `message` (headers and body, CRLF) from `user`.
+
+        Raises `SubmissionRefusedError` with a text for the person who pressed "send".
+        """
+        ...

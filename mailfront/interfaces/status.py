@@ -1,0 +1,53 @@
+"""What the running server tells of itself: `mailfront status` and the `/status` page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PortStatus:
+    """One listening port. `tls` is `implicit`, `starttls` or `none`; `problem` is empty or says
+    why the certificate served is not the one configured."""
+
+    service: str
+    name: str
+    address: str
+    port: int
+    tls: str
+    nickname: str
+    fingerprint: str
+    expires: datetime | None
+    connections: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """The whole server at one moment."""
+
+    version: str
+    pid: int
+    started: datetime
+    event_loop: str
+    ports: tuple[PortStatus, ...]
+    problems: tuple[str, ...] = ()
+    counters: dict[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values; times in ISO 8601, UTC."""
+        record = asdict(self)
+        record["started"] = self.started.isoformat()
+        for port in record["ports"]:
+            port["expires"] = port["expires"].isoformat() if port["expires"] else None
+        return record
+
+
+class StatusSource(Protocol):
+    """Something that can report the server's status."""
+
+    def status(self) -> ServerStatus:
+        """The status now."""
+        ...

@@ -1,0 +1,1 @@
+"""Observability: one structured line per connection, counters, and the log set-up."""

@@ -1,0 +1,1 @@
+"""Mail on disk: Maildir++ with an index per mailbox."""

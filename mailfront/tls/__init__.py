@@ -1,0 +1,1 @@
+"""One cipher policy, many contexts, and the TLS transport that every connection uses."""
