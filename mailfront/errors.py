@@ -6,6 +6,7 @@ people; what may travel to a peer is a separate, deliberately chosen text.
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 
 
@@ -70,6 +71,24 @@ class LineTooLongError(PeerError):
 
 class PeerGoneError(PeerError):
     """The peer closed the connection, or was too slow, in the middle of something."""
+
+
+class SaslFault(Enum):
+    """Why a SASL exchange ended without credentials; each front has its own reply for each."""
+
+    CANCELLED = "the client cancelled the exchange"
+    MALFORMED = "not base64"
+    TOO_LONG = "longer than allowed"
+    INVALID = "not what the mechanism prescribes"
+    AUTHORIZATION = "another authorization identity than the client's own"
+
+
+class SaslError(PeerError):
+    """A SASL exchange failed; `kind` is the closed enumeration that a front maps to its reply."""
+
+    def __init__(self, kind: SaslFault, what: str) -> None:
+        super().__init__(what)
+        self.kind = kind
 
 
 class BackendError(MailfrontError):
