@@ -1,0 +1,45 @@
+"""`tests/unit` mirrors `mailfront` file by file: `mailfront/a/b.py` ↔ `tests/unit/a/test_b.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+SOURCES = REPOSITORY / "mailfront"
+TESTS = REPOSITORY / "tests" / "unit"
+
+# Modules without a unit test of their own, each with the reason.
+EXCEPTIONS: dict[str, str] = {
+    "__main__.py": "two lines; every integration test goes through it or its twin",
+    "version.py": "a constant",
+    "errors.py": "classes without logic",
+}
+# Tests that check the repository rather than a module.
+REPOSITORY_TESTS = {"test_mirror.py"}
+
+
+def modules() -> set[str]:
+    paths = (path.relative_to(SOURCES) for path in SOURCES.rglob("*.py"))
+    return {path.as_posix() for path in paths if path.name != "__init__.py"}
+
+
+def module_of(test: Path) -> str:
+    return test.with_name(test.name.removeprefix("test_")).as_posix()
+
+
+def tested_modules() -> set[str]:
+    paths = (path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
+    return {module_of(path) for path in paths if path.as_posix() not in REPOSITORY_TESTS}
+
+
+def test_every_module_has_its_unit_test() -> None:
+    assert sorted(modules() - tested_modules() - set(EXCEPTIONS)) == []
+
+
+def test_every_unit_test_has_its_module() -> None:
+    assert sorted(tested_modules() - modules()) == []
+
+
+def test_no_exception_outlives_its_reason() -> None:
+    assert sorted(set(EXCEPTIONS) - modules()) == []
+    assert sorted(set(EXCEPTIONS) & tested_modules()) == []
