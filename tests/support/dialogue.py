@@ -68,7 +68,7 @@ class Dialogue:
 
     def lines_until(self, *beginnings: bytes) -> list[bytes]:
         """Return lines up to and with the first that begins with one of `beginnings`."""
-        lines = []
+        lines: list[bytes] = []
         while not lines or not lines[-1].startswith(beginnings):
             line = self.line()
             assert line, f"closed before {beginnings!r}; got {lines!r}"
