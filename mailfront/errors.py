@@ -69,6 +69,10 @@ class LineTooLongError(PeerError):
     """A line exceeded its bound before its end was seen."""
 
 
+class ImapSyntaxError(PeerError):
+    """An IMAP command is malformed. The text is ours throughout and may be sent to the client."""
+
+
 class PeerGoneError(PeerError):
     """The peer closed the connection, or was too slow, in the middle of something."""
 
