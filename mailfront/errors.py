@@ -77,6 +77,10 @@ class PeerGoneError(PeerError):
     """The peer closed the connection, or was too slow, in the middle of something."""
 
 
+class AddressError(PeerError):
+    """A text is no mail address. The text of this error tells the rule, never the address."""
+
+
 class SaslFault(Enum):
     """Why a SASL exchange ended without credentials; each front has its own reply for each."""
 
@@ -95,12 +99,41 @@ class SaslError(PeerError):
         self.kind = kind
 
 
+class SmtpRefusalError(PeerError):
+    """An SMTP command is refused: basic code, enhanced status code, and a text for the client."""
+
+    def __init__(self, code: int, enhanced: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.enhanced = enhanced
+
+
 class BackendError(MailfrontError):
     """The backend could not do what was asked; `temporary` tells whether a retry may help."""
 
     def __init__(self, what: str, *, temporary: bool) -> None:
         super().__init__(what)
         self.temporary = temporary
+
+
+class MailboxError(BackendError):
+    """A mailbox does not exist, exists already, or does not allow what was asked.
+
+    `code` is the response code of RFC 9051 section 7.1 (or RFC 5530) that says it to a client:
+    NONEXISTENT, ALREADYEXISTS, CANNOT, LIMIT, INUSE.
+    """
+
+    def __init__(self, what: str, *, code: str) -> None:
+        super().__init__(what, temporary=code == "INUSE")
+        self.code = code
+
+
+class MessageGoneError(BackendError):
+    """A message was expunged since its UID was learnt."""
+
+    def __init__(self, uid: int) -> None:
+        super().__init__(f"message {uid} is gone", temporary=False)
+        self.uid = uid
 
 
 class SubmissionRefusedError(MailfrontError):
