@@ -1,0 +1,1 @@
+"""SMTP without input or output: command lines, addresses, parameters, replies, message data."""
