@@ -1,4 +1,4 @@
-"""The one function that writes a small persistent file: all of it or none, durable when it returns."""
+"""Writes a small persistent file: all of it or none, and durable when the call returns."""
 
 from __future__ import annotations
 

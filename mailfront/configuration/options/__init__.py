@@ -1,0 +1,1 @@
+"""The options of mailfront, a module per group; each exports the tuple `OPTIONS`."""

@@ -1,0 +1,78 @@
+"""What the groups of options by service have in common: ports, TLS ports, limits of sessions."""
+
+from __future__ import annotations
+
+from mailfront.configuration.option import Option
+from mailfront.configuration.option_types import Boolean, Integer
+
+HIGHEST_PORT = 65535
+MOST_SESSIONS = 1_000_000
+
+PORT = Integer(1, HIGHEST_PORT)
+
+
+def enable(service: str, title: str) -> Option:
+    """Return the option that turns a service on."""
+    return Option(f"service.{service}.enable", Boolean(), "yes", f"Whether {title} is served.")
+
+
+def port(service: str, default: int, purpose: str) -> Option:
+    """Return the option of a service's port."""
+    return Option(f"service.{service}.port", PORT, str(default), purpose)
+
+
+def tls_ports(service: str, default: int, name: str) -> tuple[Option, Option]:
+    """Return the two options of a service's port for implicit TLS."""
+    return (
+        Option(
+            f"service.{service}.enablesslport",
+            Boolean(),
+            "yes",
+            f"Whether {name} is served on service.{service}.sslport, where TLS starts at once. "
+            "The original's default is no; here it is yes, because RFC 8314 recommends implicit "
+            "TLS for mail clients.",
+        ),
+        Option(
+            f"service.{service}.sslport",
+            PORT,
+            str(default),
+            f"Port of {name}, where TLS starts with the first byte ({default} is the registered "
+            "one).",
+        ),
+    )
+
+
+def maximum_sessions(service: str, default: int, title: str) -> Option:
+    """Return the option that bounds a service's connections."""
+    return Option(
+        f"service.{service}.maxsessions",
+        Integer(1, MOST_SESSIONS, "connections"),
+        str(default),
+        f"How many connections {title} has at a time; one more is told so and closed.",
+    )
+
+
+def plaintext_minimum_cipher(service: str, title: str, refusal: str) -> Option:
+    """Return the option that keeps passwords out of clear text."""
+    return Option(
+        f"service.{service}.plaintextmincipher",
+        Integer(0, 256),
+        "128",
+        f"Whether {title} takes a password outside TLS. Above 0: only inside TLS; before it "
+        f"{refusal}. 0: also in clear text, which anybody on the way can read. As in release 6.3 "
+        "of the original, the size of the number above 0 is not compared with the cipher's key. "
+        "The original's default is 0; here it is 128, because no password travels in clear by "
+        "default (RFC 8314).",
+    )
+
+
+def use_tls(service: str, title: str, command: str) -> Option:
+    """Return the option that turns TLS off altogether."""
+    return Option(
+        f"service.{service}.sslusessl",
+        Boolean(),
+        "yes",
+        f"Whether {title} offers TLS at all: {command} on the clear port, and the port for "
+        "implicit TLS. With no and the default of plaintextmincipher nobody can log in by "
+        "password.",
+    )

@@ -1,0 +1,75 @@
+"""Options that concern every service: addresses, names, limits, times."""
+
+from __future__ import annotations
+
+from mailfront.configuration.option import Option
+from mailfront.configuration.option_types import Addresses, Choice, Domain, Integer
+
+EVENT_LOOPS = ("uvloop", "asyncio")
+
+OPTIONS = (
+    Option(
+        "service.listenaddr",
+        Addresses(),
+        "",
+        "Addresses on which all services listen, divided by commas; empty: every address of this "
+        "machine. 127.0.0.1 keeps the services to this machine.",
+    ),
+    Option(
+        "service.hostname",
+        Domain(),
+        "",
+        "The name by which the server greets clients and other servers; empty: this machine's "
+        "full name.",
+    ),
+    Option(
+        "service.defaultdomain",
+        Domain(),
+        "",
+        "The domain of users who log in without one: `alice` then means `alice@` and this "
+        "domain. Empty: users must give their whole address.",
+    ),
+    Option(
+        "service.connectionsperaddress",
+        Integer(0, 1_000_000, "connections"),
+        "100",
+        "How many connections one address has at a time over all services; 0: as many as it "
+        "likes. Raise it if many people come through one address.",
+    ),
+    Option(
+        "service.maxconnections",
+        Integer(1, 1_000_000, "connections"),
+        "10000",
+        "How many connections all services together have at a time.",
+    ),
+    Option(
+        "service.handshaketimeout",
+        Integer(1, 300, "seconds"),
+        "10",
+        "How many seconds a client has to complete a TLS handshake.",
+    ),
+    Option(
+        "service.logintimeout",
+        Integer(5, 3600, "seconds"),
+        "60",
+        "How many seconds an IMAP or POP3 client has from connection to login.",
+    ),
+    Option(
+        "service.badcommandlimit",
+        Integer(1, 10_000, "commands"),
+        "20",
+        "After how many unknown or malformed commands a connection is closed.",
+    ),
+    Option(
+        "service.draintimeout",
+        Integer(0, 3600, "seconds"),
+        "10",
+        "How many seconds running commands have to finish when the server stops.",
+    ),
+    Option(
+        "service.eventloop",
+        Choice(EVENT_LOOPS),
+        "uvloop",
+        "The event loop that drives the server: uvloop, the fast one, or Python's own asyncio.",
+    ),
+)
