@@ -1,0 +1,94 @@
+"""BODY and BODYSTRUCTURE of a message (RFC 9051 §7.5.2) as finished bytes, from its MIME scan.
+
+Takes the scanned message and its bytes, gives the parenthesized list of a FETCH response. A part
+that was not taken apart (too deep, or a multipart without boundary) is application/octet-stream: a
+client would look for parts in it otherwise.
+"""
+
+from __future__ import annotations
+
+from mailfront.backend.embedded.envelope import envelope, header_text, imap_nstring, imap_string
+from mailfront.protocol.mime.header import Disposition, Parameters
+from mailfront.protocol.mime.scan import Part
+
+# A multipart without parts cannot be said in IMAP; it is shown with one empty part.
+_EMPTY_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
+_EMPTY_PART_EXTENDED = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)'
+
+
+def body_structure(part: Part, message: bytes, *, extended: bool) -> bytes:
+    """The structure of `part` of `message`: BODYSTRUCTURE if `extended`, else BODY."""
+    pieces: list[bytes] = []
+    _write(part, message, extended, pieces)
+    return b"".join(pieces)
+
+
+def _write(part: Part, message: bytes, extended: bool, pieces: list[bytes]) -> None:
+    pieces.append(b"(")
+    if part.is_multipart:
+        for child in part.children:
+            _write(child, message, extended, pieces)
+        if not part.children:
+            pieces.append(_EMPTY_PART_EXTENDED if extended else _EMPTY_PART)
+        pieces.append(b" " + imap_string(part.content_type.subtype))
+        if extended:
+            pieces.append(b" " + _parameters(part.content_type.parameters))
+            pieces.append(_extension(part))
+    else:
+        _write_single(part, message, extended, pieces)
+    pieces.append(b")")
+
+
+def _write_single(part: Part, message: bytes, extended: bool, pieces: list[bytes]) -> None:
+    media = part.content_type
+    kind = media.type.lower()
+    is_message = part.message is not None
+    if kind == b"multipart" or (media.essence == b"message/rfc822" and not is_message):
+        names = b'"application" "octet-stream"'
+    else:
+        names = imap_string(media.type) + b" " + imap_string(media.subtype)
+    fields = (
+        names,
+        _parameters(media.parameters),
+        imap_nstring(part.id),
+        imap_nstring(None if part.description is None else header_text(part.description)),
+        imap_string(part.encoding),
+        b"%d" % part.size,
+    )
+    pieces.append(b" ".join(fields))
+    if part.message is not None:
+        inner = part.message
+        pieces.append(b" " + envelope(message[inner.header_start : inner.body_start]) + b" ")
+        _write(inner, message, extended, pieces)
+        pieces.append(b" %d" % part.line_count)
+    elif kind == b"text":
+        pieces.append(b" %d" % part.line_count)
+    if extended:
+        pieces.append(b" " + imap_nstring(part.md5) + _extension(part))
+
+
+def _extension(part: Part) -> bytes:
+    """Disposition, language and location, each with a space before it."""
+    languages = part.language
+    if len(languages) > 1:
+        language = b"(" + b" ".join(imap_string(tag) for tag in languages) + b")"
+    else:
+        language = imap_nstring(languages[0] if languages else None)
+    return b" %b %b %b" % (
+        _disposition(part.disposition),
+        language,
+        imap_nstring(part.location),
+    )
+
+
+def _disposition(disposition: Disposition | None) -> bytes:
+    if disposition is None:
+        return b"NIL"
+    return b"(%b %b)" % (imap_string(disposition.value), _parameters(disposition.parameters))
+
+
+def _parameters(parameters: Parameters) -> bytes:
+    if not parameters:
+        return b"NIL"
+    strings = (imap_string(text) for parameter in parameters for text in parameter)
+    return b"(" + b" ".join(strings) + b")"
