@@ -1,0 +1,77 @@
+"""What the keystore hands out and takes in: certificates, credentials for TLS, new entries.
+
+Values only; `internal_token` makes them and reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from mailfront.keystore import formats
+from mailfront.keystore.trust import TrustFlags
+
+
+@dataclass(frozen=True)
+class CertificateRecord:
+    """A certificate as the token holds it: public facts only."""
+
+    nickname: str
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    trust: TrustFlags
+    has_key: bool
+
+    @cached_property
+    def key_type(self) -> str:
+        """The family of the key: `rsa`, `ec`, `ed25519`, …"""
+        return formats.key_type(self.certificate.public_key())
+
+    @cached_property
+    def key_description(self) -> str:
+        """The key's family and size for people, such as `EC P-256`."""
+        return formats.key_description(self.certificate.public_key())
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 fingerprint, upper-case hexadecimal with colons."""
+        return formats.sha256_fingerprint(self.certificate)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What `ssl.SSLContext.load_cert_chain` needs: chain, encrypted key, and its passphrase.
+
+    The passphrase is random and belongs to this object alone; the key is PKCS#8 PEM.
+    """
+
+    nickname: str
+    certificate: x509.Certificate
+    chain_pem: bytes
+    key_pem: bytes
+    passphrase: bytes
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.nickname!r})"
+
+
+@dataclass(frozen=True)
+class NewEntry:
+    """A certificate to be stored: the leaf first in `chain`, its private key if we hold it."""
+
+    nickname: str
+    chain: Sequence[x509.Certificate]
+    private_key: PrivateKeyTypes | None
+    trust: TrustFlags
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All that the token holds: the intact records, and the nicknames of the altered rows."""
+
+    records: tuple[CertificateRecord, ...]
+    altered: tuple[str, ...]

@@ -1,0 +1,223 @@
+"""The SQLite file of the internal token: creating, opening, upgrading; its errors in plain words.
+
+Takes paths, returns connections in autocommit mode; every change is one `transaction`. The journal
+is a write-ahead log, so that tools write while the server reads. Raises `KeystoreError`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from mailfront.configuration.durable_file import sync_directory
+from mailfront.errors import KeystoreError
+
+# "mfks" in the file's header: `file` and we can tell a certificate database from any other.
+APPLICATION_ID = 0x6D666B73
+BUSY_SECONDS = 15.0
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+# One tuple of statements per version, applied in order; `user_version` counts them. A row without
+# certificate is a key that waits for one; a row without sealed_key is somebody else's certificate.
+_VERSIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE data_key (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            identity BLOB NOT NULL,
+            salt BLOB NOT NULL,
+            scrypt_n INTEGER NOT NULL,
+            scrypt_r INTEGER NOT NULL,
+            scrypt_p INTEGER NOT NULL,
+            sealed BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE entry (
+            id INTEGER PRIMARY KEY,
+            nickname TEXT NOT NULL UNIQUE,
+            trust TEXT NOT NULL,
+            public_key BLOB NOT NULL,
+            certificate BLOB,
+            chain BLOB NOT NULL,
+            sealed_key BLOB,
+            tag BLOB NOT NULL,
+            CHECK (certificate IS NOT NULL OR sealed_key IS NOT NULL)
+        ) STRICT""",
+        "CREATE INDEX entry_by_public_key ON entry (public_key)",
+    ),
+)
+SCHEMA_VERSION = len(_VERSIONS)
+
+
+@contextmanager
+def plain_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's and the system's errors about `path` into `KeystoreError`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise KeystoreError(str(error), remedy=_remedy(str(error)), file=path) from error
+    except sqlite3.DatabaseError as error:
+        raise KeystoreError(
+            f"the certificate database is damaged ({error})",
+            remedy="restore it from a backup",
+            file=path,
+        ) from error
+    except OSError as error:
+        raise KeystoreError(error.strerror or str(error), file=path) from error
+
+
+def _remedy(text: str) -> str:
+    if "locked" in text:
+        return f"another program kept it locked for {BUSY_SECONDS:.0f} s; try again"
+    if "full" in text:
+        return "free space on this file system; nothing was changed"
+    if "readonly" in text:
+        return "run the command as the owner of the file"
+    return ""
+
+
+def create_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Make the database at `path` with what `fill` writes, or nothing at all.
+
+    It is built beside `path` and linked there only once it is complete and durable. Makes the
+    directory if need be (0700). Raises `KeystoreError` if `path` exists.
+    """
+    with plain_errors(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with closing(_connect(temporary)) as connection:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute("PRAGMA journal_mode = WAL")
+                with transaction(connection):
+                    _apply_versions(connection, 0)
+                    fill(connection)
+            os.fsync(descriptor)
+            _link(temporary, path)
+        finally:
+            os.close(descriptor)
+            for suffix in ("", "-wal", "-shm"):
+                temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+        sync_directory(path.parent)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError as error:
+        raise KeystoreError(
+            "there is a certificate database already",
+            remedy="keep it, or move its directory away first",
+            file=path,
+        ) from error
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Return a connection to an existing database, brought to the present schema.
+
+    Raises `KeystoreError` if it is missing, open to others, damaged, or not one of ours.
+    """
+    with plain_errors(path):
+        _check_access(path)
+        connection = _connect(path)
+        try:
+            _check_version(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check_access(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise KeystoreError(
+            "there is no certificate database",
+            remedy="make one with `msgcert generate-certDB`",
+            file=path,
+        ) from error
+    if not stat.S_ISREG(mode):
+        raise KeystoreError("the certificate database is not a regular file", file=path)
+    if mode & _OTHERS:
+        raise KeystoreError(
+            f"other users may access it (mode {stat.S_IMODE(mode):04o})",
+            remedy=f"chmod 600 {path}",
+            file=path,
+        )
+    directory_mode = path.parent.stat().st_mode
+    if directory_mode & _OTHERS_WRITE:
+        raise KeystoreError(
+            f"other users may replace files in it (mode {stat.S_IMODE(directory_mode):04o})",
+            remedy=f"chmod 700 {path.parent}",
+            file=path.parent,
+        )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    # Text that is no UTF-8 was not written by us; it must reach the check that says so.
+    connection.text_factory = _lenient_text
+    # A removed key's pages are overwritten; the file's own text (views, triggers) is not trusted.
+    for pragma in ("synchronous = FULL", "secure_delete = ON", "trusted_schema = OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _lenient_text(octets: bytes) -> str:
+    return octets.decode(errors="replace")
+
+
+def _pragma_number(connection: sqlite3.Connection, name: str) -> int:
+    (number,) = connection.execute(f"PRAGMA {name}").fetchone()
+    assert isinstance(number, int)
+    return number
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    version = _pragma_number(connection, "user_version")
+    if _pragma_number(connection, "application_id") != APPLICATION_ID or version < 1:
+        raise KeystoreError("this is not a certificate database of mailfront", file=path)
+    if version > SCHEMA_VERSION:
+        raise KeystoreError(
+            f"the database has format {version}, this program knows {SCHEMA_VERSION}",
+            remedy="use the newer mailfront that wrote it",
+            file=path,
+        )
+    if version < SCHEMA_VERSION:
+        with transaction(connection):
+            _apply_versions(connection, _pragma_number(connection, "user_version"))
+
+
+def _apply_versions(connection: sqlite3.Connection, present: int) -> None:
+    for statements in _VERSIONS[present:]:
+        for statement in statements:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block as one change: all of it is durable afterwards, or nothing happened.
+
+    The write lock is taken at the start, so that what the block reads stays true until it ends.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
