@@ -1,0 +1,140 @@
+"""Builds the Dockerfile in Debian 13 trees, runs the unit tests there, then one real session.
+
+Takes the working directory that `tests/debian13/run` made (with the tree `base` in it), inside
+mount and process namespaces of its own, so nothing mounted or started here outlives it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.debian13.dockerfile import Builder, Stage, parse
+
+PROJECT = Path(__file__).parents[2]
+PROJECT_IN_TREE = "usr/src/mailfront"
+NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts")
+PIP_FILES = ("/etc/pip.conf", "/root/.config/pip/pip.conf", "/root/.pip/pip.conf")
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+
+
+def main() -> None:
+    """Run the three parts; any failure is the exit status."""
+    work = Path(sys.argv[1])
+    builder = Builder(
+        work=work,
+        context=PROJECT,
+        base={"debian:trixie-slim": work / "base"},
+        build_environment=package_environment(),
+        prepare=prepare,
+    )
+    print("== the Dockerfile's steps", flush=True)
+    image = builder.build(parse((PROJECT / "Dockerfile").read_text()))
+    print("== the unit tests", flush=True)
+    run_unit_tests(builder.stages["build"])
+    print("== a session", flush=True)
+    run_session(image)
+    print("== done", flush=True)
+
+
+def package_environment() -> dict[str, str]:
+    """Return what this machine's pip and apt need from the environment (index, proxy, CA)."""
+    names = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("PIP_") or {name, name.lower()} & set(names)
+    }
+    return environment | {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
+
+
+def prepare(tree: Path) -> None:
+    """Mount what programs expect, and give the tree this machine's way to its packages."""
+    mount("-t", "proc", "proc", tree / "proc")
+    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", tree / "dev")
+    for device in DEVICES:
+        (tree / "dev" / device).touch()
+        mount("--bind", f"/dev/{device}", tree / "dev" / device)
+    (tree / "dev/shm").mkdir(mode=0o1777)
+    for name in (*NETWORK_FILES, *PIP_FILES, *certificate_files()):
+        copy_into(tree, Path(name))
+    for directory in pip_directories():
+        inside = tree / directory.relative_to("/")
+        inside.mkdir(parents=True, exist_ok=True)
+        mount("--bind", "-o", "ro", str(directory), inside)
+
+
+def mount(*arguments: object) -> None:
+    """Mount in this process's namespace."""
+    subprocess.run(["mount", *map(str, arguments)], check=True)
+
+
+def copy_into(tree: Path, path: Path) -> None:
+    """Copy a file of this machine to the same place in the tree, where it exists."""
+    if path.is_file():
+        inside = tree / path.relative_to("/")
+        inside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, inside)
+
+
+def certificate_files() -> set[str]:
+    """Return the CA bundles that the environment names."""
+    environment = package_environment()
+    names = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+    return {environment[name] for name in names if name in environment}
+
+
+def pip_directories() -> set[Path]:
+    """Return the directories on this machine from which pip is configured to install."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    )
+    words = listed.stdout.replace("'", " ").split()
+    paths = {Path(urlsplit(word).path) for word in words if word.startswith(("file://", "/"))}
+    # An index of relative links reaches its files through the folder above it.
+    paths |= {path.parent for path in paths if path.name == "simple"}
+    return {path for path in paths if path.is_dir() and path != Path("/")}
+
+
+def run_unit_tests(stage: Stage) -> None:
+    """Run the quick tests on the tree's own Python, with the versions of what it is built on."""
+    for name in ("tests", "bench", "Makefile", "Dockerfile"):
+        source = PROJECT / name
+        target = stage.tree / PROJECT_IN_TREE / name
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
+    script = (
+        "python3 -c 'import ssl, sys; print(sys.version, ssl.OPENSSL_VERSION, sep=\"; \")' && "
+        f"cd /{PROJECT_IN_TREE} && python3 -m venv /opt/tests && "
+        "/opt/tests/bin/pip install --quiet --editable '.[test]' && "
+        "/opt/tests/bin/pytest -q tests/unit"
+    )
+    subprocess.run(
+        stage.command_line(["/bin/sh", "-c", script]),
+        env=stage.environment | package_environment(),
+        check=True,
+        timeout=900,
+    )
+
+
+def run_session(image: Stage) -> None:
+    """Run `tests.debian13.session` on a network of its own, where no port is taken."""
+    record = image.tree.with_name("image.json")
+    record.write_text(json.dumps(asdict(image), default=str))
+    subprocess.run(
+        ["unshare", "--net", sys.executable, "-m", "tests.debian13.session", str(record)],
+        check=True,
+        timeout=300,
+    )
+
+
+if __name__ == "__main__":
+    main()
