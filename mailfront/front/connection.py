@@ -1,0 +1,181 @@
+"""The shell that IMAP and POP3 fronts share: octets in and out, TLS, deadlines, hand-over.
+
+It feeds a state machine (`front.action.FrontState`) and carries out the actions that come back.
+Until the login one timer guards the whole conversation; after it, the backend owns the octets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from mailfront.errors import PeerError
+from mailfront.front.action import (
+    STOPPING,
+    TOO_SLOW,
+    Action,
+    CheckPassword,
+    Close,
+    FrontState,
+    HandOver,
+    SecurityEvent,
+    Send,
+    StartTls,
+)
+from mailfront.front.settings import FrontSettings
+from mailfront.interfaces.authenticator import Authenticator, Identity, Refusal
+from mailfront.interfaces.backend import AuthenticatedSession, Backend
+from mailfront.interfaces.peer import TlsFacts
+from mailfront.interfaces.tasks import start_task
+from mailfront.tls.transport import TlsTransport
+
+_log = logging.getLogger("mailfront.front")
+
+
+class FrontConnection(asyncio.Protocol):
+    """One connection before (and, for its time-keeping, during) its session."""
+
+    def __init__(
+        self,
+        service: str,
+        state: FrontState,
+        settings: FrontSettings,
+        authenticator: Authenticator,
+        backend: Backend,
+        count: Callable[[str], None],
+    ) -> None:
+        self._service = service
+        self._state = state
+        self._settings = settings
+        self._authenticator = authenticator
+        self._backend = backend
+        self._count = count
+        self._transport: TlsTransport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._login: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of `asyncio.Protocol`."""
+        assert isinstance(transport, TlsTransport)
+        self._transport = transport
+        self._deadline = asyncio.get_running_loop().call_later(
+            self._settings.login_timeout, self._login_overdue
+        )
+        self._perform(self._state.greet())
+
+    def data_received(self, data: bytes) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._perform(self._state.receive(data))
+
+    def eof_received(self) -> bool:
+        """Part of `asyncio.Protocol`."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._cancel_deadline()
+        self._transport = None
+        if self._login is not None:
+            self._login.cancel()
+
+    def stop(self) -> None:
+        """End the session politely: the server is stopping."""
+        if self._login is None:
+            self._perform(self._state.end(STOPPING))
+
+    def _perform(self, actions: list[Action]) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        for action in actions:
+            if isinstance(action, Send):
+                transport.write(action.data)
+            elif isinstance(action, CheckPassword):
+                # What the client sends meanwhile waits in the kernel, not in our memory.
+                transport.pause_reading()
+                self._login = start_task(
+                    self._log_in(transport, action), name=f"{self._service} session"
+                )
+            elif isinstance(action, StartTls):
+                transport.start_tls(self._tls_established)
+            elif isinstance(action, Close):
+                transport.record.end(action.reason)
+                transport.close()
+            elif isinstance(action, SecurityEvent):
+                self._count(f"{self._service}.{action.name}")
+                _log.warning(
+                    "service=%s peer=%s %s", self._service, transport.peer, action.text
+                )  # fmt: skip
+            else:
+                # The answer to `authenticated` alone, which `_serve` takes itself.
+                assert not isinstance(action, HandOver)
+
+    def _tls_established(self, facts: TlsFacts) -> None:
+        self._perform(self._state.tls_established())
+
+    async def _log_in(self, transport: TlsTransport, check: CheckPassword) -> None:
+        try:
+            outcome = await self._authenticator.authenticate(
+                self._service, check.login, check.password, transport.peer, check.method
+            )
+            if transport.is_closing():
+                return
+            if isinstance(outcome, Refusal):
+                self._refuse(transport, outcome)
+            else:
+                await self._serve(transport, outcome)
+        finally:
+            self._login = None
+
+    def _refuse(self, transport: TlsTransport, refusal: Refusal) -> None:
+        self._count(f"{self._service}.logins_refused")
+        self._login = None
+        transport.resume_reading()
+        self._perform(self._state.refused(refusal))
+        self._perform(self._state.receive(b""))
+
+    async def _serve(self, transport: TlsTransport, identity: Identity) -> None:
+        self._cancel_deadline()
+        self._count(f"{self._service}.logins")
+        transport.record.user = identity.user
+        transport.record.method = identity.method
+        [hand_over] = self._state.authenticated()
+        assert isinstance(hand_over, HandOver)
+        transport.resume_reading()
+        session = AuthenticatedSession(
+            transport=transport,
+            identity=identity,
+            tag=hand_over.tag,
+            leftover=hand_over.leftover,
+            peer=transport.peer,
+            tls=transport.tls_facts,
+            idle_timeout=self._settings.idle_timeout,
+        )
+        try:
+            reason = await self._backend.serve(session)
+        except PeerError as fault:
+            reason = str(fault)
+        except TimeoutError:
+            reason = "idle time-out"
+        except asyncio.CancelledError:
+            transport.record.end("server stopping")
+            transport.close()
+            raise
+        except Exception:
+            reason = "internal error"
+            _log.exception(
+                "service=%s peer=%s user=%s session failed",
+                self._service, transport.peer, identity.user,
+            )  # fmt: skip
+        transport.record.end(reason)
+        transport.close()
+
+    def _login_overdue(self) -> None:
+        if self._login is None:
+            self._perform(self._state.end(TOO_SLOW))
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

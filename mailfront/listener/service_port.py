@@ -1,0 +1,136 @@
+"""One listening port: accepts connections, applies the limits, gives each its TLS and its front."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from mailfront.errors import KeystoreError
+from mailfront.listener.limits import ConnectionLimits
+from mailfront.observability.counters import Counters
+from mailfront.tls.context import ServerContext
+from mailfront.tls.personality import ContextSlot
+from mailfront.tls.transport import TlsTransport
+
+_log = logging.getLogger("mailfront.listener")
+
+Front = Callable[[], asyncio.Protocol]
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A front or backend protocol that can end its session politely."""
+
+    def stop(self) -> None:
+        """Say goodbye in the protocol's words as soon as the running command is finished."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PortSettings:
+    """What a port is: `service` chooses certificate and limits, `name` is for people, `option`
+    is the option that sets the port number, `busy_reply` what a refused client is told."""
+
+    service: str
+    name: str
+    address: str
+    port: int
+    option: str
+    implicit_tls: bool
+    handshake_timeout: float
+    maximum_sessions: int
+    busy_reply: bytes = b""
+
+
+class ServicePort:
+    """The owner of all connections on one port."""
+
+    def __init__(
+        self,
+        settings: PortSettings,
+        listener: socket.socket,
+        slot: ContextSlot,
+        front: Front,
+        limits: ConnectionLimits,
+        counters: Counters,
+    ) -> None:
+        self.settings = settings
+        self.slot = slot
+        self.service = settings.name
+        self.implicit_tls = settings.implicit_tls
+        self.handshake_timeout = settings.handshake_timeout
+        self.busy_reply = settings.busy_reply
+        self.connections: set[TlsTransport] = set()
+        self._listener = listener
+        self._front = front
+        self._limits = limits
+        self._counters = counters
+        self._server: asyncio.Server | None = None
+
+    @property
+    def bound_port(self) -> int:
+        """The port number in fact, where the settings say 0."""
+        number: int = self._listener.getsockname()[1]
+        return number
+
+    async def start(self) -> None:
+        """Begin to accept."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: TlsTransport(self, loop), sock=self._listener
+        )
+
+    def stop_accepting(self) -> None:
+        """Accept no more; connections go on."""
+        if self._server is not None:
+            self._server.close()
+        else:
+            self._listener.close()
+
+    def stop_sessions(self) -> None:
+        """Ask every session to end when its running command is finished."""
+        for transport in list(self.connections):
+            protocol = transport.front_protocol
+            if protocol is None:
+                transport.abort()
+            elif isinstance(protocol, Stoppable):
+                protocol.stop()
+
+    def admit(self, transport: TlsTransport) -> bool:
+        """Part of `ConnectionOwner`."""
+        maximum = self.settings.maximum_sessions
+        if maximum and len(self.connections) >= maximum:
+            reason = "too many sessions"
+        else:
+            reason = self._limits.admit(transport.peer.address)
+        if reason:
+            self._counters.add(f"{self.service}.refused")
+            _log.warning("service=%s peer=%s refused: %s", self.service, transport.peer, reason)
+            return False
+        self.connections.add(transport)
+        self._counters.add(f"{self.service}.connections")
+        return True
+
+    def front(self, transport: TlsTransport) -> asyncio.Protocol:
+        """Part of `ConnectionOwner`."""
+        return self._front()
+
+    def context(self) -> ServerContext:
+        """Part of `ConnectionOwner`."""
+        if self.slot.current is None:
+            raise KeystoreError(f"no certificate is loaded for {self.slot.service}")
+        return self.slot.current
+
+    def handshake_failed(self, transport: TlsTransport, reason: str) -> None:
+        """Part of `ConnectionOwner`."""
+        self._counters.add(f"{self.service}.handshakes_failed")
+        self._counters.add(reason)
+
+    def closed(self, transport: TlsTransport) -> None:
+        """Part of `ConnectionOwner`."""
+        self.connections.discard(transport)
+        self._limits.release(transport.peer.address)

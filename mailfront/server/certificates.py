@@ -1,0 +1,69 @@
+"""The contexts of all services: which nicknames, profile and tickets the options ask of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mailfront.configuration.msg_conf import Configuration
+from mailfront.errors import ConfigurationError, OperatorError
+from mailfront.keystore.internal_token import InternalToken
+from mailfront.tls.personality import ContextSlot
+from mailfront.tls.policy import Policy, policy_named
+
+# ALPN names (IANA registry). SMTP has none.
+ALPN = {"imta": (), "imap": ("imap",), "pop": ("pop3",), "http": ("http/1.1",)}
+
+
+def nicknames_of(configuration: Configuration, service: str) -> tuple[str, ...]:
+    """The personality of `service`: its own nicknames, or those of all services."""
+    own = configuration.names(nickname_option(configuration, service))
+    return own or configuration.names("encryption.rsa.nssslpersonalityssl")
+
+
+def nickname_option(configuration: Configuration, service: str) -> str:
+    """The name of the option that decides the personality of `service`."""
+    own = f"local.{service}.sslnicknames"
+    return own if configuration.names(own) else "encryption.rsa.nssslpersonalityssl"
+
+
+def policy_of(configuration: Configuration, service: str) -> Policy:
+    """The TLS policy of `service`."""
+    own = configuration.string(f"local.{service}.tlsprofile")
+    return policy_named(own or configuration.string("encryption.tlsprofile"))
+
+
+class ServiceContexts:
+    """One context slot per service."""
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self.slots = {service: ContextSlot(service, ALPN[service]) for service in services}
+
+    def load(self, configuration: Configuration, token: InternalToken) -> list[str]:
+        """Bring every slot up to date; return the services that got a new context.
+
+        A service whose new certificate cannot be used keeps the old one (`ContextSlot.problem`).
+        Raises `ConfigurationError`, naming the option, if it has none to keep.
+        """
+        changed = []
+        for service, slot in self.slots.items():
+            nicknames = nicknames_of(configuration, service)
+            try:
+                if slot.load(
+                    token,
+                    nicknames,
+                    policy_of(configuration, service),
+                    tickets=configuration.boolean(f"local.{service}.sessiontickets"),
+                ):
+                    changed.append(service)
+            except OperatorError as failure:
+                option = nickname_option(configuration, service)
+                raise ConfigurationError(
+                    f"{option} = {','.join(nicknames)}: {failure.what}", remedy=failure.remedy
+                ) from failure
+        return changed
+
+    def problems(self) -> list[str]:
+        """Why services present an older certificate than the one configured."""
+        return [
+            f"{service}: {slot.problem}" for service, slot in self.slots.items() if slot.problem
+        ]

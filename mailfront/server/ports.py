@@ -1,0 +1,80 @@
+"""Which ports the configuration asks for: options in, one record per listening port out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailfront.configuration.msg_conf import Configuration
+from mailfront.listener.service_port import PortSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of port. `group` is the middle of its option names (`service.GROUP.port`)."""
+
+    service: str
+    name: str
+    group: str
+    implicit_tls: bool
+    busy_reply: bytes = b""
+
+    @property
+    def option(self) -> str:
+        return f"service.{self.group}.{'sslport' if self.implicit_tls else 'port'}"
+
+
+_IMAP_BUSY = b"* BYE [LIMIT] Too many connections\r\n"
+_POP_BUSY = b"-ERR [SYS/TEMP] Too many connections\r\n"
+_SMTP_BUSY = b"421 4.7.0 Too many connections\r\n"
+
+KINDS = (
+    _Kind("imta", "smtp", "smtp", implicit_tls=False, busy_reply=_SMTP_BUSY),
+    _Kind("imta", "submission", "submit", implicit_tls=False, busy_reply=_SMTP_BUSY),
+    _Kind("imta", "submissions", "submit", implicit_tls=True),
+    _Kind("imap", "imap", "imap", implicit_tls=False, busy_reply=_IMAP_BUSY),
+    _Kind("imap", "imaps", "imap", implicit_tls=True),
+    _Kind("pop", "pop3", "pop", implicit_tls=False, busy_reply=_POP_BUSY),
+    _Kind("pop", "pop3s", "pop", implicit_tls=True),
+    _Kind("http", "http", "http", implicit_tls=False),
+    _Kind("http", "https", "http", implicit_tls=True),
+)
+
+# Groups whose TLS can be switched off as a whole (service.GROUP.sslusessl).
+_TLS_SWITCH = frozenset({"imap", "pop"})
+
+
+def planned_ports(configuration: Configuration) -> list[PortSettings]:
+    """Every port to listen on, one record per address and port, in the order of `KINDS`."""
+    addresses = configuration.names("service.listenaddr") or ("",)
+    return [
+        PortSettings(
+            service=kind.service,
+            name=kind.name,
+            address=address,
+            port=configuration.integer(kind.option),
+            option=kind.option,
+            implicit_tls=kind.implicit_tls,
+            handshake_timeout=configuration.integer("service.handshaketimeout"),
+            maximum_sessions=configuration.integer(f"service.{kind.group}.maxsessions"),
+            busy_reply=kind.busy_reply,
+        )
+        for kind in KINDS
+        if _is_enabled(kind, configuration)
+        for address in addresses
+    ]
+
+
+def offers_starttls(configuration: Configuration, service: str) -> bool:
+    """Whether the clear ports of `service` offer an upgrade to TLS."""
+    return service not in _TLS_SWITCH or configuration.boolean(f"service.{service}.sslusessl")
+
+
+def _is_enabled(kind: _Kind, configuration: Configuration) -> bool:
+    if not configuration.boolean(f"service.{kind.group}.enable"):
+        return False
+    if kind.implicit_tls:
+        return configuration.boolean(f"service.{kind.group}.enablesslport") and offers_starttls(
+            configuration, kind.group
+        )
+    # Port 0 of clear HTTP means: none.
+    return configuration.integer(kind.option) != 0

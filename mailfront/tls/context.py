@@ -1,0 +1,82 @@
+"""Service, policy and personality become an `ssl.SSLContext`.
+
+A context is never changed once it serves: a new one takes its place for new connections, and the
+old one lives as long as its last connection. Keys reach OpenSSL through an anonymous memory file,
+encrypted under a passphrase that exists only for that moment, so nothing touches a disk in clear.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailfront.errors import KeystoreError
+from mailfront.keystore.formats import sha256_fingerprint
+from mailfront.keystore.internal_token import Credentials
+from mailfront.tls.describe import MailSslObject, remember_server_name
+from mailfront.tls.policy import Policy, apply_policy
+
+
+@dataclass(frozen=True, slots=True)
+class ServerContext:
+    """What new connections of a service are given. `nickname` names the personality;
+    `fingerprint` (SHA-256) and `expires` are those of its first certificate."""
+
+    ssl_context: ssl.SSLContext
+    nickname: str
+    fingerprint: str
+    expires: datetime
+
+
+def build_server_context(
+    personality: Sequence[Credentials], policy: Policy, *, alpn: Sequence[str], tickets: bool
+) -> ServerContext:
+    """Build the context that presents `personality` under `policy`.
+
+    With `tickets` one TLS 1.3 ticket is sent per connection, else none (TLS 1.2 included).
+    Raises `KeystoreError` when OpenSSL refuses a certificate or key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    apply_policy(policy, context)
+    context.sslobject_class = MailSslObject
+    context.sni_callback = remember_server_name
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    context.num_tickets = 1 if tickets else 0
+    if not tickets:
+        context.options |= ssl.OP_NO_TICKET
+    for credentials in personality:
+        _load(context, credentials)
+    first = personality[0]
+    return ServerContext(
+        ssl_context=context,
+        nickname=",".join(credentials.nickname for credentials in personality),
+        fingerprint=sha256_fingerprint(first.certificate),
+        expires=first.certificate.not_valid_after_utc,
+    )
+
+
+def _load(context: ssl.SSLContext, credentials: Credentials) -> None:
+    with _memory_file(credentials.chain_pem + credentials.key_pem) as path:
+        try:
+            context.load_cert_chain(path, password=credentials.passphrase)
+        except ssl.SSLError as failure:
+            raise KeystoreError(
+                f"OpenSSL refuses the certificate {credentials.nickname!r}: {failure.reason}",
+                remedy="msgcert show-cert tells its key type and dates; replace it",
+            ) from failure
+
+
+@contextmanager
+def _memory_file(content: bytes) -> Iterator[str]:
+    descriptor = os.memfd_create("credentials", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as stream:
+            stream.write(content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

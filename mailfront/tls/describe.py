@@ -1,0 +1,36 @@
+"""What a finished handshake agreed on, as one record for the log and the Received header."""
+
+from __future__ import annotations
+
+import ssl
+
+from mailfront.interfaces.peer import TlsFacts
+
+
+class MailSslObject(ssl.SSLObject):
+    """An `ssl.SSLObject` that remembers the server name the client asked for (SNI, RFC 6066 3)."""
+
+    requested_name: str | None = None
+
+
+def remember_server_name(
+    tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext
+) -> None:
+    """The context's SNI callback: note the name, choose nothing."""
+    if isinstance(tls, MailSslObject):
+        tls.requested_name = name
+
+
+def describe(tls: ssl.SSLObject, nickname: str) -> TlsFacts:
+    """Facts of an established connection that presented the certificate `nickname`."""
+    cipher = tls.cipher()
+    suite, bits = (cipher[0], cipher[2]) if cipher is not None else ("none", 0)
+    return TlsFacts(
+        version=tls.version() or "none",
+        suite=suite,
+        bits=bits,
+        resumed=bool(tls.session_reused),
+        nickname=nickname,
+        server_name=tls.requested_name if isinstance(tls, MailSslObject) else None,
+        alpn=tls.selected_alpn_protocol(),
+    )
