@@ -1,0 +1,179 @@
+"""Changes to `users.ldif`: one entry added, removed or given a new password.
+
+Takes the path and what to change; the lines of all other entries and all comments stay as they
+are. Two writers wait for each other (a lock on the directory, so no lock file is left behind);
+the new content is read back as a whole before it replaces the old, durably.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mailfront.configuration.durable_file import write_durably
+from mailfront.configuration.suggest import did_you_mean
+from mailfront.directory.entry import Entry
+from mailfront.directory.users_file import Users, parse_users, read_users_file
+from mailfront.errors import AddressError, DirectoryError
+from mailfront.protocol.ldif import format_attribute, format_record, read_records
+from mailfront.protocol.mail_address import canonical_address
+
+_NEW_FILE = b"version: 1\n"
+_OBJECT_CLASSES = ("inetOrgPerson", "inetUser", "inetMailUser", "inetLocalMailRecipient")
+_TO_ESCAPE = frozenset('"+,;<>\\=')
+
+
+def checked_address(text: str) -> str:
+    """Return the canonical form of an address that an operator gave. Raises `DirectoryError`."""
+    try:
+        return canonical_address(text)
+    except AddressError as error:
+        raise DirectoryError(f"{text!r}: {error}", remedy="write user@domain") from None
+
+
+def add_entry(
+    path: Path,
+    address: str,
+    password_hash: str,
+    display_name: str | None = None,
+    alternate: Sequence[str] = (),
+) -> None:
+    """Append a user; makes the file if there is none. `password_hash` is a `userPassword` value.
+
+    Raises `DirectoryError` for a bad address or one that an entry has already.
+    """
+    user = checked_address(address)
+    others = [checked_address(other) for other in alternate]
+    record = _new_record(user, password_hash, display_name, others)
+
+    def append(content: bytes, users: Users) -> bytes:
+        for wanted in (user, *others):
+            if (taken := users.by_address.get(wanted)) is not None:
+                raise DirectoryError(
+                    f"{wanted} exists already: it belongs to {taken.user}",
+                    remedy="mailfront user passwd changes a password",
+                    file=path,
+                    line=taken.line,
+                )
+        separator = b"\n" if content.endswith(b"\n") else b"\n\n"
+        return content + separator + record
+
+    _change(path, append, create=True)
+
+
+def remove_entry(path: Path, address: str) -> None:
+    """Take a user out. Raises `DirectoryError` if there is none with that `mail`."""
+    user = checked_address(address)
+
+    def remove(content: bytes, users: Users) -> bytes:
+        entry = find_user(users, user, path)
+        lines = _lines(content)
+        last = entry.end
+        # The blank line that followed the entry goes with it.
+        if last <= len(lines) and not lines[last - 1].strip():
+            last += 1
+        return b"".join(lines[: entry.line - 1] + lines[last - 1 :])
+
+    _change(path, remove)
+
+
+def replace_password(path: Path, address: str, password_hash: str) -> None:
+    """Make `password_hash` the only `userPassword` value of a user. Raises `DirectoryError`."""
+    user = checked_address(address)
+
+    def replace(content: bytes, users: Users) -> bytes:
+        entry = find_user(users, user, path)
+        lines = _lines(content)
+        record = next(
+            record for record in read_records(content, file=path) if record.line == entry.line
+        )
+        new = format_attribute("userPassword", password_hash.encode("ascii"))
+        for attribute in reversed(record.attributes):
+            if attribute.name == "userpassword":
+                lines[attribute.line - 1 : attribute.end - 1] = []
+        after_name = record.attributes[0].line - 1
+        lines[after_name:after_name] = [new]
+        return b"".join(lines)
+
+    _change(path, replace)
+
+
+def find_user(users: Users, user: str, path: Path) -> Entry:
+    """Return the entry whose `mail` is `user`. Raises `DirectoryError` with the nearest one."""
+    entry = users.by_address.get(user)
+    if entry is None:
+        known = (candidate.user for candidate in users.entries())
+        remedy = did_you_mean(user, known, otherwise="mailfront user list shows all users")
+        raise DirectoryError(f"there is no user {user}", remedy=remedy, file=path)
+    if entry.user != user:
+        raise DirectoryError(
+            f"{user} is a further address of {entry.user}", remedy=f"name {entry.user}", file=path
+        )
+    return entry
+
+
+def _lines(content: bytes) -> list[bytes]:
+    # Only line feeds count, as in the reader: splitlines knows more ends of line.
+    *ended, rest = content.split(b"\n")
+    return [line + b"\n" for line in ended] + ([rest] if rest else [])
+
+
+def _change(path: Path, edit: Callable[[bytes, Users], bytes], *, create: bool = False) -> None:
+    with _locked(path):
+        if create and not path.exists():
+            content = _NEW_FILE
+        else:
+            content, _ = read_users_file(path)
+        changed = edit(content, parse_users(content, path))
+        parse_users(changed, path)
+        try:
+            write_durably(path, changed)
+        except OSError as error:
+            raise DirectoryError(f"cannot write: {error.strerror}", file=path) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise DirectoryError(
+            f"cannot open the directory: {error.strerror}",
+            remedy="mailfront init makes a server root",
+            file=path.parent,
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _new_record(
+    user: str, password_hash: str, display_name: str | None, others: Sequence[str]
+) -> bytes:
+    local, _, domain = user.rpartition("@")
+    components = ",".join(f"dc={label}" for label in domain.split("."))
+    name = display_name or local
+    texts = [
+        *(("objectClass", value) for value in _OBJECT_CLASSES),
+        ("uid", local),
+        ("cn", name),
+        ("sn", name.rpartition(" ")[2] or name),
+        ("mail", user),
+        *(("mailAlternateAddress", other) for other in others),
+        ("inetUserStatus", "active"),
+        ("mailUserStatus", "active"),
+        ("userPassword", password_hash),
+    ]
+    encoded = [(attribute, text.encode()) for attribute, text in texts]
+    return format_record(f"uid={_escape_dn(local)},ou=people,{components}", encoded)
+
+
+def _escape_dn(value: str) -> str:
+    """Escape an attribute value for a distinguished name (RFC 4514 section 2.4)."""
+    escaped = "".join(f"\\{sign}" if sign in _TO_ESCAPE else sign for sign in value)
+    return f"\\{escaped}" if escaped.startswith(("#", " ")) else escaped

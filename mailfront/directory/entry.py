@@ -1,0 +1,169 @@
+"""A user as the directory knows them: the attributes that login and delivery touch.
+
+Takes an LDIF record with the attributes of the Communications Suite schema (`uid`, `mail`,
+`mailAlternateAddress`, `mailEquivalentAddress`, `userPassword`, `inetUserStatus`,
+`mailUserStatus`, `mailHost`, `mailAllowedServiceAccess`, `cn`) and returns an `Entry`, or
+`DirectoryError` with the line at fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from mailfront.errors import AddressError, DirectoryError
+from mailfront.protocol.ldif import Attribute, Record
+from mailfront.protocol.mail_address import canonical_address, canonical_local_part
+
+MAXIMUM_PASSWORD_VALUES = 4
+"""Each value may cost a verification at every login."""
+
+_USER_CLASSES = {b"inetuser", b"inetmailuser", b"inetlocalmailrecipient"}
+_OTHER_ADDRESSES = ("mailalternateaddress", "mailequivalentaddress")
+
+
+class AccountStatus(Enum):
+    """What `inetUserStatus` and `mailUserStatus` together say of an account."""
+
+    ACTIVE = "active"
+    OVER_QUOTA = "overquota"
+    HOLD = "hold"
+    INACTIVE = "inactive"
+    DELETED = "deleted"
+
+
+_STATUS_WORDS = {
+    "active": AccountStatus.ACTIVE,
+    "overquota": AccountStatus.OVER_QUOTA,
+    "hold": AccountStatus.HOLD,
+    "deleted": AccountStatus.DELETED,
+    "removed": AccountStatus.DELETED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One user.
+
+    `user` is the canonical form of `mail` and the key of the mailbox; `addresses` are all their
+    addresses in canonical form. `line` and `end` are the lines of the record in its file.
+    """
+
+    user: str
+    uid: str
+    addresses: frozenset[str]
+    password_values: tuple[str, ...]
+    status: AccountStatus
+    name: str
+    mail_host: str
+    service_access: tuple[str, ...]
+    line: int
+    end: int
+
+    @property
+    def domain(self) -> str:
+        """The domain in which the `uid` is unique."""
+        return self.user.rpartition("@")[2]
+
+    @property
+    def login_names(self) -> frozenset[str]:
+        """What the user may log in as: `mail`, and `uid` with the domain of `mail`."""
+        return frozenset((self.user, f"{self.uid}@{self.domain}"))
+
+
+def account_status(inet_user_status: str, mail_user_status: str) -> AccountStatus:
+    """Return the status of an account; an empty value means that the attribute is missing.
+
+    `inetUserStatus` is judged first and knows three values; anything unknown is inactive.
+    """
+    general = inet_user_status.strip().lower() or "active"
+    if general in ("deleted", "removed"):
+        return AccountStatus.DELETED
+    if general != "active":
+        return AccountStatus.INACTIVE
+    mail = mail_user_status.strip().lower() or "active"
+    return _STATUS_WORDS.get(mail, AccountStatus.INACTIVE)
+
+
+def entry_from_record(record: Record, file: Path) -> Entry | None:
+    """Return the user of `record`, or None for a record of something else (an organisation).
+
+    Raises `DirectoryError`.
+    """
+    found: dict[str, list[Attribute]] = {}
+    for attribute in record.attributes:
+        found.setdefault(attribute.name, []).append(attribute)
+    if "mail" not in found:
+        classes = {attribute.value.lower() for attribute in found.get("objectclass", ())}
+        if "userpassword" in found or classes & _USER_CLASSES:
+            raise DirectoryError(
+                "a user without an address", remedy="add mail: user@domain", file=file,
+                line=record.line,
+            )  # fmt: skip
+        return None
+    mail = _only(found, "mail", file)
+    assert mail is not None
+    user = _address(mail, file)
+    if "/" in user:
+        raise _fault(mail, "a / in the address of a mailbox", "choose another address", file)
+    uid = _only(found, "uid", file)
+    passwords = found.get("userpassword", [])
+    if len(passwords) > MAXIMUM_PASSWORD_VALUES:
+        raise _fault(passwords[-1], "too many passwords", f"keep {MAXIMUM_PASSWORD_VALUES}", file)
+    others = [attribute for name in _OTHER_ADDRESSES for attribute in found.get(name, ())]
+    return Entry(
+        user=user,
+        uid=user.rpartition("@")[0] if uid is None else _uid(uid, file),
+        addresses=frozenset([user, *(_address(attribute, file) for attribute in others)]),
+        password_values=tuple(_text(attribute, file) for attribute in passwords),
+        status=account_status(
+            _only_text(found, "inetuserstatus", file), _only_text(found, "mailuserstatus", file)
+        ),
+        name=_text(found["cn"][0], file) if "cn" in found else "",
+        mail_host=_only_text(found, "mailhost", file),
+        service_access=tuple(
+            _text(attribute, file) for attribute in found.get("mailallowedserviceaccess", ())
+        ),
+        line=record.line,
+        end=record.end,
+    )
+
+
+def _fault(attribute: Attribute, what: str, remedy: str, file: Path) -> DirectoryError:
+    return DirectoryError(what, remedy=remedy, file=file, line=attribute.line)
+
+
+def _only(found: dict[str, list[Attribute]], name: str, file: Path) -> Attribute | None:
+    attributes = found.get(name)
+    if attributes is None:
+        return None
+    if len(attributes) > 1:
+        raise _fault(attributes[1], f"a second {name}", "keep one of them", file)
+    return attributes[0]
+
+
+def _only_text(found: dict[str, list[Attribute]], name: str, file: Path) -> str:
+    attribute = _only(found, name, file)
+    return "" if attribute is None else _text(attribute, file)
+
+
+def _text(attribute: Attribute, file: Path) -> str:
+    try:
+        return attribute.value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _fault(attribute, f"{attribute.name} is not UTF-8", "", file) from None
+
+
+def _address(attribute: Attribute, file: Path) -> str:
+    try:
+        return canonical_address(_text(attribute, file).strip())
+    except AddressError as error:
+        raise _fault(attribute, f"{attribute.name}: {error}", "write user@domain", file) from None
+
+
+def _uid(attribute: Attribute, file: Path) -> str:
+    try:
+        return canonical_local_part(_text(attribute, file).strip())
+    except AddressError as error:
+        raise _fault(attribute, f"uid: {error}", "write a name", file) from None

@@ -1,0 +1,123 @@
+import os
+import threading
+
+import pytest
+
+from mailfront.directory.editing import add_entry, remove_entry, replace_password
+from mailfront.directory.users_file import parse_users
+from mailfront.errors import DirectoryError
+
+HAND_MADE = b"""version: 1
+# our people
+
+# Alice, since 2024
+dn: uid=alice
+mail: alice@example.test
+userPassword: {SSHA}old
+# a word inside
+cn: Alice
+userPassword: {SSHA}older
+
+dn: uid=bob
+mail: bob@example.test
+mailAlternateAddress: robert@example.test
+# the end"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "users.ldif"
+    path.touch(0o600)
+    path.write_bytes(HAND_MADE)
+    return path
+
+
+def users(path):
+    return parse_users(path.read_bytes(), path)
+
+
+def test_a_user_is_appended_and_the_rest_stays_octet_by_octet(path):
+    add_entry(path, "Zoë@Bücher.example", "{ARGON2}x", "Zoë Müller", ["z@example.test"])
+    assert path.read_bytes().startswith(HAND_MADE + b"\n\n")
+    entry = users(path).by_address["z@example.test"]
+    assert entry.user == "zoë@xn--bcher-kva.example"
+    assert entry.name == "Zoë Müller"
+    assert entry.password_values == ("{ARGON2}x",)
+    assert b"inetMailUser" in path.read_bytes()
+
+
+def test_the_first_user_makes_the_file_for_its_owner_alone(tmp_path):
+    path = tmp_path / "users.ldif"
+    add_entry(path, "alice@example.test", "{ARGON2}x")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_bytes().startswith(
+        b"version: 1\n\ndn: uid=alice,ou=people,dc=example,dc=test\n"
+    )
+    assert users(path).by_login.keys() == {"alice@example.test"}
+
+
+def test_signs_that_mean_something_in_a_name_are_escaped(tmp_path):
+    path = tmp_path / "users.ldif"
+    add_entry(path, "#a+b=c@example.test", "{ARGON2}x")
+    assert b"dn: uid=\\#a\\+b\\=c,ou=people" in path.read_bytes()
+
+
+@pytest.mark.parametrize("address", ["alice@example.test", "ROBERT@example.test"])
+def test_an_address_in_use_is_refused_and_the_file_untouched(path, address):
+    with pytest.raises(DirectoryError, match="exists already"):
+        add_entry(path, address, "{ARGON2}x")
+    assert path.read_bytes() == HAND_MADE
+
+
+@pytest.mark.parametrize("address", ["alice", "a b@example.test", "a@b@c", "a/b@example.test"])
+def test_a_bad_address_is_refused_and_the_file_untouched(path, address):
+    with pytest.raises(DirectoryError):
+        add_entry(path, address, "{ARGON2}x")
+    assert path.read_bytes() == HAND_MADE
+
+
+def test_a_removed_user_takes_only_their_lines_along(path):
+    remove_entry(path, "Alice@example.test")
+    assert (
+        path.read_bytes()
+        == HAND_MADE[: HAND_MADE.index(b"dn: uid=alice")]
+        + HAND_MADE[HAND_MADE.index(b"dn: uid=bob") :]
+    )
+    remove_entry(path, "bob@example.test")
+    assert path.read_bytes() == b"version: 1\n# our people\n\n# Alice, since 2024\n# the end"
+
+
+def test_a_new_password_replaces_all_old_ones_and_nothing_else(path):
+    replace_password(path, "alice@example.test", "{ARGON2}new")
+    assert path.read_bytes() == HAND_MADE.replace(b"userPassword: {SSHA}older\n", b"").replace(
+        b"userPassword: {SSHA}old\n", b""
+    ).replace(b"mail: alice@", b"userPassword: {ARGON2}new\nmail: alice@")
+    replace_password(path, "bob@example.test", "{ARGON2}" + "n" * 100)
+    assert users(path).by_address["bob@example.test"].password_values == ("{ARGON2}" + "n" * 100,)
+
+
+def test_an_unknown_user_is_refused_with_the_nearest_one(path):
+    with pytest.raises(DirectoryError, match=r"did you mean alice@example.test"):
+        remove_entry(path, "alcie@example.test")
+    with pytest.raises(DirectoryError, match=r"further address of bob@example.test"):
+        replace_password(path, "robert@example.test", "{ARGON2}x")
+
+
+def test_a_broken_file_is_not_touched(path):
+    path.write_bytes(HAND_MADE + b"\nnonsense\n")
+    with pytest.raises(DirectoryError, match=r"users.ldif:16"):
+        add_entry(path, "carol@example.test", "{ARGON2}x")
+    assert path.read_bytes() == HAND_MADE + b"\nnonsense\n"
+
+
+def test_two_writers_wait_for_each_other(path):
+    def add(number):
+        add_entry(path, f"user{number}@example.test", "{ARGON2}x")
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(users(path).entries()) == 10
+    assert os.listdir(path.parent) == ["users.ldif"]
