@@ -8,7 +8,7 @@ client would look for parts in it otherwise.
 from __future__ import annotations
 
 from mailfront.backend.embedded.envelope import envelope, header_text, imap_nstring, imap_string
-from mailfront.protocol.mime.header import Disposition, Parameters
+from mailfront.protocol.mime.header import ContentType, Disposition, Parameters
 from mailfront.protocol.mime.scan import Part
 
 # A multipart without parts cannot be said in IMAP; it is shown with one empty part.
@@ -49,7 +49,7 @@ def _write_single(part: Part, message: bytes, extended: bool, pieces: list[bytes
         names = imap_string(media.type) + b" " + imap_string(media.subtype)
     fields = (
         names,
-        _parameters(media.parameters),
+        _parameters(_with_charset(media)),
         imap_nstring(part.id),
         imap_nstring(None if part.description is None else header_text(part.description)),
         imap_string(part.encoding),
@@ -67,13 +67,18 @@ def _write_single(part: Part, message: bytes, extended: bool, pieces: list[bytes
         pieces.append(b" " + imap_nstring(part.md5) + _extension(part))
 
 
+def _with_charset(media: ContentType) -> Parameters:
+    """The parameters; text without a charset is US-ASCII (RFC 2046 §4.1.2), and clients rely on
+    reading it here."""
+    if media.type.lower() != b"text" or media.parameter(b"charset") is not None:
+        return media.parameters
+    return (*media.parameters, (b"charset", b"us-ascii"))
+
+
 def _extension(part: Part) -> bytes:
     """Disposition, language and location, each with a space before it."""
-    languages = part.language
-    if len(languages) > 1:
-        language = b"(" + b" ".join(imap_string(tag) for tag in languages) + b")"
-    else:
-        language = imap_nstring(languages[0] if languages else None)
+    tags = b" ".join(imap_string(tag) for tag in part.language)
+    language = b"(" + tags + b")" if tags else b"NIL"
     return b" %b %b %b" % (
         _disposition(part.disposition),
         language,

@@ -1,9 +1,9 @@
 """The ENVELOPE of a message (RFC 9051 §7.5.2) as finished bytes, and the string forms of IMAP.
 
 Takes the header as bytes, gives the parenthesized list that goes into a FETCH response. Octets are
-sent as the header has them: what no quoted string may hold (8-bit octets, quotation marks and
-backslashes are kept simple this way too) goes as a literal. Missing pieces of an address are named
-the way other servers do, because NIL there would mean a group.
+sent as the header has them: 8-bit octets, which no quoted string of IMAP4rev1 may hold, go as a
+literal, and so do quotation marks and backslashes, which clients unescape in different ways.
+Missing pieces of an address are named the way other servers do: NIL there would mean a group.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from mailfront.protocol.mime.address import Group, Mailbox, parse_addresses
 from mailfront.protocol.mime.header import HEADER_LIMIT, header_fields, unfold
 
 _QUOTABLE = re.compile(rb"[ !#-\[\]-~]{0,4096}", re.ASCII)
+_REPLACEMENT = "\ufffd".encode()
 _WHITE = re.compile(rb"[ \t\r\n]+")
 _TEXTS = (b"date", b"subject", b"in-reply-to", b"message-id")
 _ADDRESSES = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
@@ -50,11 +51,11 @@ def envelope(headers: bytes) -> bytes:
 def imap_string(value: bytes) -> bytes:
     """`value` as a quoted string where that needs no escapes, else as a literal (RFC 9051 §4.3).
 
-    NUL cannot be in either and becomes 0x80, as in Dovecot.
+    NUL cannot be in either and becomes U+FFFD, as in Dovecot.
     """
     if _QUOTABLE.fullmatch(value):
         return b'"' + value + b'"'
-    value = value.replace(b"\x00", b"\x80")
+    value = value.replace(b"\x00", _REPLACEMENT)
     return b"{%d}\r\n%b" % (len(value), value)
 
 

@@ -24,7 +24,8 @@ def decode_charset(data: bytes, charset: str) -> str:
         return decode_unlabelled(data)
     try:
         return data.decode(name, "replace")
-    except (UnicodeError, ValueError):
+    except (LookupError, ValueError):
+        # A codec such as zlib is no text encoding, which is said only when it is used.
         return decode_unlabelled(data)
 
 
@@ -43,9 +44,7 @@ def _codec_name(charset: str) -> str | None:
         return None
     try:
         found = codecs.lookup(_MEANT.get(wanted.lower(), wanted))
-        # A codec such as zlib is refused by bytes.decode only when it is used.
-        b"".decode(found.name)
-    except (LookupError, UnicodeError, ValueError):
+    except (LookupError, ValueError):
         return None
     name = found.name.replace("_", "-")
     return None if name in _REFUSED else _MEANT.get(found.name, found.name)
