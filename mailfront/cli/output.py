@@ -7,6 +7,7 @@ characters are printed as escapes.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -101,6 +102,8 @@ def run_command(command: Callable[[], int | None]) -> int:
     What is our own fault is told in one line without the exception's text, which might hold a
     secret; with the variable MAILFRONT_TRACEBACK set it is raised.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = command() or EXIT_OK
         sys.stdout.flush()

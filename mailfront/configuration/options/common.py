@@ -13,7 +13,12 @@ PORT = Integer(1, HIGHEST_PORT)
 
 def enable(service: str, title: str) -> Option:
     """Return the option that turns a service on."""
-    return Option(f"service.{service}.enable", Boolean(), "yes", f"Whether {title} is served.")
+    return Option(
+        f"service.{service}.enable",
+        Boolean(),
+        "yes",
+        f"Whether {title} is served. No: none of its ports is opened.",
+    )
 
 
 def port(service: str, default: int, purpose: str) -> Option:

@@ -1,0 +1,15 @@
+"""Options of webmail: their names and defaults."""
+
+from mailfront.configuration.options.http import OPTIONS
+
+
+def test_names_and_defaults() -> None:
+    assert {option.name: option.default for option in OPTIONS} == {
+        "service.http.enable": "yes",
+        "service.http.port": "0",
+        "service.http.enablesslport": "yes",
+        "service.http.sslport": "443",
+        "service.http.maxsessions": "6000",
+        "service.http.idletimeout": "3",
+        "service.http.sessiontimeout": "120",
+    }

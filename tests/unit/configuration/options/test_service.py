@@ -1,0 +1,18 @@
+"""Options of all services: their names and defaults."""
+
+from mailfront.configuration.options.service import OPTIONS
+
+
+def test_names_and_defaults() -> None:
+    assert {option.name: option.default for option in OPTIONS} == {
+        "service.listenaddr": "",
+        "service.hostname": "",
+        "service.defaultdomain": "",
+        "service.connectionsperaddress": "100",
+        "service.maxconnections": "10000",
+        "service.handshaketimeout": "10",
+        "service.logintimeout": "60",
+        "service.badcommandlimit": "20",
+        "service.draintimeout": "10",
+        "service.eventloop": "uvloop",
+    }
