@@ -1,0 +1,14 @@
+"""`python -m bench quick`: measure mailfront beside its peers."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import quick
+
+COMMANDS = {"quick": quick.main}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
+        sys.exit(f"usage: python -m bench {'|'.join(COMMANDS)}")
+    COMMANDS[sys.argv[1]]()
