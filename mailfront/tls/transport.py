@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from mailfront.interfaces.peer import Peer, TlsFacts
 from mailfront.observability.connection_record import ConnectionRecord
@@ -95,8 +95,8 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.BufferedProtocol`."""
-        assert isinstance(transport, asyncio.Transport)
-        self._raw = transport
+        # uvloop's transports have the interface without the base class.
+        raw = self._raw = cast(asyncio.Transport, transport)
         # Both are None when the client was gone before the accept finished.
         remote = transport.get_extra_info("peername") or ("unknown", 0)
         local = transport.get_extra_info("sockname") or ("unknown", 0)
@@ -106,8 +106,8 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if not self._admitted:
             self._closing = True
             if not self._owner.implicit_tls:
-                transport.write(self._owner.busy_reply)
-            transport.close()
+                raw.write(self._owner.busy_reply)
+            raw.close()
             return
         self._in_event = True
         try:
