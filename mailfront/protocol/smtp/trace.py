@@ -63,6 +63,13 @@ def received_field(reception: Reception) -> bytes:
     return "\r\n".join(lines).encode()
 
 
+def webmail_received_field(server: str, identifier: str, time: datetime) -> bytes:
+    """The Received field of a message that was written on this server's own pages."""
+    return (
+        f"Received: by {server} (webmail) id {identifier};\r\n\t{format_datetime(time)}\r\n"
+    ).encode("ascii")
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderFacts:
     """What the header section of a message contains."""

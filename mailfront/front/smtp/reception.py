@@ -1,0 +1,106 @@
+"""What mail is taken, as the handler of an SMTP session (aiosmtpd's `handle_*` hooks).
+
+`Reception` is the policy of a port for other servers' mail (MX): any sender, recipients that have
+a mailbox here. It takes over responsibility with `250` only after the sink has stored the message.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from mailfront.errors import BackendError
+from mailfront.front.smtp.settings import Role, SmtpSettings
+from mailfront.front.smtp.spool import SpooledMessage
+from mailfront.front.smtp.transaction import SessionFacts, Transaction
+from mailfront.interfaces.message_sink import Destination, Envelope, MessageSink
+from mailfront.protocol.smtp import reply, trace
+from mailfront.protocol.smtp.address import Mailbox
+from mailfront.protocol.smtp.reply import Reply
+
+_log = logging.getLogger("mailfront.smtp")
+
+# A header section beyond this is not looked at: no honest one is longer.
+HEADER_LIMIT = 256 * 1024
+
+
+class Reception:
+    """One object serves all sessions of a port."""
+
+    role = Role.MX
+
+    def __init__(
+        self, settings: SmtpSettings, sink: MessageSink, on_counter: Callable[[str], None]
+    ) -> None:
+        self.settings = settings
+        self.sink = sink
+        self._on_counter = on_counter
+
+    def count(self, event: str) -> None:
+        """Count `event` under the name of the port's role."""
+        self._on_counter(f"{self.role.value}.{event}")
+
+    async def handle_MAIL(  # noqa: N802
+        self, session: SessionFacts, sender: Mailbox | None
+    ) -> Reply:
+        """Judge a sender; None is the null reverse-path."""
+        return reply.SENDER_OK
+
+    async def handle_RCPT(self, session: SessionFacts, recipient: Mailbox) -> Reply:  # noqa: N802
+        """Judge a recipient. Raises `BackendError` if that is not possible now."""
+        match self.sink.destination(str(recipient)):
+            case Destination.LOCAL:
+                return reply.RECIPIENT_OK
+            case Destination.UNKNOWN_USER:
+                return reply.UNKNOWN_USER
+            case Destination.FOREIGN:
+                return self.foreign_recipient()
+
+    def foreign_recipient(self) -> Reply:
+        """The refusal of a recipient in a domain that is not ours."""
+        return reply.RELAYING_DENIED
+
+    async def handle_DATA(  # noqa: N802
+        self, session: SessionFacts, transaction: Transaction, message: SpooledMessage
+    ) -> Reply:
+        """Add the trace fields and hand the message over."""
+        identifier = secrets.token_hex(8)
+        facts = trace.inspect_header(message.head(HEADER_LIMIT))
+        if facts.received >= trace.MAXIMUM_RECEIVED:
+            return reply.MAIL_LOOP
+        now = datetime.now(UTC)
+        recipients = tuple(dict.fromkeys(transaction.rcpt_tos))
+        received = trace.Reception(
+            hello=session.host_name or "unknown",
+            peer=session.remote,
+            server=self.settings.hostname,
+            protocol=session.protocol(utf8=transaction.smtp_utf8),
+            tls=session.tls,
+            identifier=identifier,
+            recipients=recipients,
+            time=now,
+        )
+        message.prefix = trace.received_field(received) + self.missing_fields(
+            facts, identifier, now
+        )
+        user = session.identity.user if session.identity is not None else None
+        envelope = Envelope(transaction.mail_from or "", recipients, user)
+        return await self._hand_over(envelope, message, identifier)
+
+    def missing_fields(self, facts: trace.HeaderFacts, identifier: str, time: datetime) -> bytes:
+        """Fields to add to the header: none, because other servers' mail is not ours to mend."""
+        return b""
+
+    async def _hand_over(
+        self, envelope: Envelope, message: SpooledMessage, identifier: str
+    ) -> Reply:
+        try:
+            await self.sink.accept(envelope, message)
+        except BackendError as failure:
+            self.count("messages_failed")
+            _log.error("message=%s not stored: %s", identifier, failure)
+            return reply.TEMPORARY_FAILURE if failure.temporary else reply.PERMANENT_FAILURE
+        self.count("messages")
+        return reply.queued(identifier)

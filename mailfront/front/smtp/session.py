@@ -1,0 +1,381 @@
+"""An SMTP session: the commands, when each is allowed, and what each replies (RFC 5321).
+
+Protocol lives here, policy behind the `handle_*` hooks of `reception`. Anything that the command
+table does not allow is refused with the protocol's reply before a command's method is called.
+"""
+
+# The names of the command methods are aiosmtpd's.
+# ruff: noqa: N802
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+
+from mailfront.errors import (
+    BackendError,
+    KeystoreError,
+    LineTooLongError,
+    PeerGoneError,
+    SmtpRefusalError,
+)
+from mailfront.front.settings import HTTP_VERBS
+from mailfront.front.smtp.connection import SmtpConnection
+from mailfront.front.smtp.extensions import ehlo_response, exchange_credentials
+from mailfront.front.smtp.reception import Reception
+from mailfront.front.smtp.settings import Role, SmtpSettings
+from mailfront.front.smtp.spool import SpooledMessage
+from mailfront.front.smtp.transaction import SessionFacts, Transaction
+from mailfront.interfaces.authenticator import Authenticator, Refusal
+from mailfront.interfaces.peer import TlsFacts
+from mailfront.protocol.smtp import reply
+from mailfront.protocol.smtp.address import is_hello_name, parse_forward_path, parse_reverse_path
+from mailfront.protocol.smtp.commands import (
+    AUTH_LINE_LIMIT,
+    COMMANDS,
+    EXTENDED_LINE_LIMIT,
+    Command,
+)
+from mailfront.protocol.smtp.parameters import parse_mail_parameters, parse_recipient_parameters
+from mailfront.protocol.smtp.reply import Reply
+
+_log = logging.getLogger("mailfront.smtp")
+
+
+class SmtpSession(SmtpConnection):
+    """One connection's conversation."""
+
+    facts: SessionFacts
+    transaction: Transaction
+
+    def __init__(
+        self, settings: SmtpSettings, reception: Reception, authenticator: Authenticator
+    ) -> None:
+        super().__init__(settings)
+        self.event_handler = self.reception = reception
+        self.authenticator = authenticator
+        self._protocol_errors = 0
+        self._refused_recipients = 0
+        self._failed_logins = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of `asyncio.Protocol`: greet at once, in one packet with the end of a handshake."""
+        super().connection_made(transport)
+        self._forget_everything()
+        self.client.write(f"220 {self.hostname} ESMTP\r\n".encode("ascii"))
+
+    async def _handle_client(self) -> None:
+        try:
+            while not self.client.is_closing():
+                await self._next_command()
+                if not self.client.is_closing():
+                    self._apply_limits()
+        except PeerGoneError:
+            self.end(None, "peer closed")
+        except asyncio.CancelledError:
+            self.end(reply.STOPPING, "server stopping")
+            raise
+
+    async def _next_command(self) -> None:
+        try:
+            line = await self._command_line()
+            await self._execute(line)
+        except LineTooLongError:
+            self.send(reply.LINE_TOO_LONG)
+        except SmtpRefusalError as refusal:
+            self.send(Reply.of(refusal))
+        except BackendError as failure:
+            _log.error("peer=%s command failed: %s", self.client.peer, failure)
+            self.send(reply.TEMPORARY_FAILURE if failure.temporary else reply.PERMANENT_FAILURE)
+        except PeerGoneError:
+            raise
+        except Exception as error:
+            await self.push(await self.handle_exception(error))
+
+    async def _command_line(self) -> bytes:
+        self.expect_by(self.loop.time() + self.settings.command_timeout)
+        self.waiting_for_command = True
+        try:
+            return await self.next_line(
+                AUTH_LINE_LIMIT if self._login_possible() else EXTENDED_LINE_LIMIT
+            )
+        finally:
+            self.waiting_for_command = False
+
+    async def _execute(self, line: bytes) -> None:
+        verb, _, argument = line.partition(b" ")
+        verb = verb.upper()
+        if verb in HTTP_VERBS:
+            self._report_attack("http_requests", "HTTP request")
+            self.end(reply.NOT_HTTP, "HTTP request")
+            return
+        name = verb.decode("ascii", errors="replace")
+        command = COMMANDS.get(name)
+        if command is None:
+            self.send(reply.UNKNOWN_COMMAND)
+        elif len(line) + len(b"\r\n") > command.line_limit:
+            self.send(reply.LINE_TOO_LONG)
+        elif (refusal := self._refusal(command, argument)) is not None:
+            self.send(refusal)
+        else:
+            try:
+                text = argument.decode("utf-8").strip(" ")
+            except UnicodeDecodeError:
+                self.send(reply.NOT_TEXT)
+                return
+            await getattr(self, f"smtp_{name}")(text)
+
+    def _refusal(self, command: Command, argument: bytes) -> Reply | None:
+        """Why the command is not allowed in this state."""
+        if argument.strip(b" ") and not command.takes_argument:
+            return reply.NO_ARGUMENT_EXPECTED
+        if command.after_login and self.reception.role is Role.SUBMISSION:
+            if self.facts.tls is None:
+                return reply.STARTTLS_FIRST
+            if self.facts.identity is None:
+                return reply.AUTHENTICATION_REQUIRED
+        if command.after_hello and self.facts.host_name is None:
+            return reply.HELLO_FIRST
+        return None
+
+    def send(self, answer: Reply) -> None:
+        """Queue a reply and count it if it answers bad protocol.
+
+        RCPT and DATA behind a refused MAIL are no fault of a pipelining client.
+        """
+        super().send(answer)
+        if answer.is_protocol_error and answer is not reply.MAIL_FIRST:
+            self._protocol_errors += 1
+
+    def _apply_limits(self) -> None:
+        if self._protocol_errors >= self.settings.bad_command_limit:
+            self.reception.count("too_many_errors")
+            self.end(reply.TOO_MANY_ERRORS, "too many errors")
+        elif self._refused_recipients >= self.settings.refused_recipient_limit:
+            self.reception.count("too_many_refused_recipients")
+            self.end(reply.TOO_MANY_REFUSED_RECIPIENTS, "too many unknown recipients")
+        elif self._failed_logins >= self.settings.failed_login_limit:
+            self.end(reply.TOO_MANY_LOGINS, "too many failed logins")
+        elif self.stopping:
+            self.end(reply.STOPPING, "server stopping")
+
+    def _forget_everything(self) -> None:
+        """Begin a session: at the start, and after a TLS handshake (RFC 3207 section 4.2)."""
+        self.facts = SessionFacts(self.loop, self.client.peer, self.client.tls_facts)
+        self.session = self.facts
+        self._set_rset_state()
+
+    def _set_rset_state(self) -> None:
+        self.transaction = Transaction()
+        self.envelope = self.transaction
+
+    def _login_possible(self) -> bool:
+        return self.reception.role is Role.SUBMISSION and self.facts.tls is not None
+
+    def _report_attack(self, event: str, what: str) -> None:
+        self.reception.count(event)
+        _log.warning("service=%s peer=%s %s", self.reception.role.value, self.client.peer, what)
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Log a fault of ours under a reference; return the reply that tells no more than that."""
+        reference = secrets.token_hex(4)
+        self.reception.count("internal_errors")
+        _log.error(
+            "reference=%s peer=%s SMTP command failed",
+            reference, self.client.peer, exc_info=error,
+        )  # fmt: skip
+        return reply.internal_error(reference).encode().decode("ascii").rstrip()
+
+    async def smtp_HELO(self, hostname: str) -> None:
+        """RFC 5321 section 4.1.1.1."""
+        if self._hello(hostname, extended=False):
+            await self.push(f"250 {self.hostname}")
+
+    async def smtp_EHLO(self, hostname: str) -> None:
+        """RFC 5321 section 4.1.1.1."""
+        if self._hello(hostname, extended=True):
+            tls = self.facts.tls is not None
+            await self.push(ehlo_response(self.settings, self.reception.role, tls=tls))
+
+    def _hello(self, hostname: str, *, extended: bool) -> bool:
+        if not is_hello_name(hostname):
+            self.send(reply.BAD_HELLO)
+            return False
+        self._set_rset_state()
+        self.facts.host_name = hostname
+        self.facts.extended_smtp = extended
+        return True
+
+    async def smtp_STARTTLS(self, arg: str) -> None:
+        """RFC 3207. Nothing that came in clear survives it: neither octets nor facts."""
+        if self.facts.tls is not None:
+            self.send(reply.TLS_ALREADY)
+        elif not self.settings.tls_available:
+            self.send(reply.NOT_IMPLEMENTED)
+        elif self.has_unread_input():
+            self._report_attack("starttls_injection", "octets in clear behind STARTTLS")
+            self.end(reply.STARTTLS_PIPELINED, "starttls injection")
+        else:
+            # No await between the proof above and the upgrade: nothing can arrive in between.
+            self.send(reply.READY_FOR_TLS)
+            self.write_replies()
+            try:
+                self.client.start_tls(self._tls_established)
+            except KeystoreError as failure:
+                _log.error("peer=%s no TLS: %s", self.client.peer, failure)
+                self.end(None, "no certificate")
+                return
+            self.suspend_deadline()
+            while self.facts.tls is None:
+                await self.more_input()
+
+    def _tls_established(self, facts: TlsFacts) -> None:
+        self._forget_everything()
+        self.wake()
+
+    async def smtp_AUTH(self, arg: str) -> None:
+        """RFC 4954."""
+        if (refusal := self._login_refusal(arg)) is not None:
+            self.send(refusal)
+            return
+        outcome = await exchange_credentials(self, arg)
+        if isinstance(outcome, Reply):
+            self.send(outcome)
+            return
+        self.suspend_deadline()
+        mechanism = arg.partition(" ")[0].upper()
+        identity = await self.authenticator.authenticate(
+            "imta", outcome.login, outcome.password, self.client.peer, mechanism
+        )
+        if isinstance(identity, Refusal):
+            self.reception.count("logins_refused")
+            self._failed_logins += 1
+            self.send(
+                reply.AUTHENTICATION_UNAVAILABLE
+                if identity.temporary
+                else reply.AUTHENTICATION_FAILED
+            )
+            return
+        self.reception.count("logins")
+        self.facts.identity = identity
+        self.facts.authenticated = True
+        self.client.record.user = identity.user
+        self.client.record.method = identity.method
+        self.send(reply.AUTHENTICATION_OK)
+
+    def _login_refusal(self, argument: str) -> Reply | None:
+        if self.reception.role is not Role.SUBMISSION:
+            return reply.AUTHENTICATION_NOT_HERE
+        if self.facts.tls is None:
+            return reply.ENCRYPTION_REQUIRED
+        if self.facts.identity is not None:
+            return reply.AUTHENTICATED_ALREADY
+        if self.transaction.mail_from is not None:
+            return reply.AUTHENTICATION_IN_TRANSACTION
+        return None if argument else reply.AUTH_SYNTAX
+
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        """RFC 5321 section 4.1.1.2."""
+        path = self._strip_command_keyword("FROM:", arg or "")
+        if path is None:
+            self.send(reply.MAIL_SYNTAX)
+            return
+        if self.transaction.mail_from is not None:
+            self.send(reply.MAIL_ALREADY)
+            return
+        sender, rest = parse_reverse_path(path)
+        if rest and not self.facts.extended_smtp:
+            self.send(reply.PARAMETERS_NEED_EHLO)
+            return
+        parameters = parse_mail_parameters(rest, auth=self.facts.identity is not None)
+        if parameters.size is not None and parameters.size > self.settings.size_limit:
+            self.send(reply.MESSAGE_TOO_LARGE)
+            return
+        if sender is not None and not sender.is_ascii and not parameters.smtputf8:
+            self.send(reply.INTERNATIONAL_ADDRESS)
+            return
+        answer = await self.reception.handle_MAIL(self.facts, sender)
+        if answer.code == reply.SENDER_OK.code:
+            self.transaction.mail_from = "" if sender is None else str(sender)
+            self.transaction.smtp_utf8 = parameters.smtputf8
+        self.send(answer)
+
+    async def smtp_RCPT(self, arg: str | None) -> None:
+        """RFC 5321 section 4.1.1.3."""
+        path = self._strip_command_keyword("TO:", arg or "")
+        if path is None:
+            self.send(reply.RCPT_SYNTAX)
+            return
+        if self.transaction.mail_from is None:
+            self.send(reply.MAIL_FIRST)
+            return
+        recipient, rest = parse_forward_path(path, self.settings.domain or self.hostname)
+        parse_recipient_parameters(rest)
+        if not recipient.is_ascii and not self.transaction.smtp_utf8:
+            self.send(reply.INTERNATIONAL_ADDRESS)
+            return
+        if len(self.transaction.rcpt_tos) >= self.settings.recipient_limit:
+            self.send(reply.TOO_MANY_RECIPIENTS)
+            return
+        answer = await self.reception.handle_RCPT(self.facts, recipient)
+        if answer.code == reply.RECIPIENT_OK.code:
+            self.transaction.rcpt_tos.append(str(recipient))
+        else:
+            self._refused_recipients += 1
+        self.send(answer)
+
+    async def smtp_DATA(self, arg: str) -> None:
+        """RFC 5321 section 4.1.1.4."""
+        if self.transaction.mail_from is None:
+            self.send(reply.MAIL_FIRST)
+            return
+        if not self.transaction.rcpt_tos:
+            self.send(reply.NO_VALID_RECIPIENTS)
+            return
+        self.send(reply.SEND_DATA)
+        message = SpooledMessage(self.settings.spool_directory)
+        try:
+            await self._take_message(message)
+        finally:
+            message.close()
+            self._set_rset_state()
+
+    async def _take_message(self, message: SpooledMessage) -> None:
+        transfer = await self.receive_data(message)
+        if transfer.refusal is None:
+            self.suspend_deadline()
+            self.send(await self.reception.handle_DATA(self.facts, self.transaction, message))
+            return
+        self.reception.count("messages_refused")
+        if transfer.refusal is reply.BARE_LINE_END:
+            self._report_attack("bare_line_ends", "bare CR or LF in a message")
+        if transfer.abandoned:
+            self.end(transfer.refusal, "message without end")
+        else:
+            self.send(transfer.refusal)
+
+    async def smtp_RSET(self, arg: str) -> None:
+        """RFC 5321 section 4.1.1.5."""
+        self._set_rset_state()
+        self.send(reply.RESET)
+
+    async def smtp_NOOP(self, arg: str) -> None:
+        """RFC 5321 section 4.1.1.9."""
+        self.send(reply.OK)
+
+    async def smtp_QUIT(self, arg: str) -> None:
+        """RFC 5321 section 4.1.1.10."""
+        self.end(reply.BYE, "quit")
+
+    async def smtp_HELP(self, arg: str) -> None:
+        """RFC 5321 section 4.1.1.8."""
+        self.send(reply.HELP)
+
+    async def smtp_VRFY(self, arg: str) -> None:
+        """RFC 5321 section 3.5.3: never tells who exists."""
+        self.send(reply.CANNOT_VERIFY)
+
+    async def smtp_EXPN(self, arg: str) -> None:
+        """RFC 5321 section 3.5.1: there is nothing to expand."""
+        self.send(reply.NOT_IMPLEMENTED)

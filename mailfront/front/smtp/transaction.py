@@ -1,0 +1,40 @@
+"""The two sets of facts of an SMTP session, as aiosmtpd divides them.
+
+`SessionFacts` are about the connection since the last EHLO or TLS handshake, `Transaction` is one
+mail between MAIL and the end of DATA; RSET, EHLO and STARTTLS begin a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiosmtpd.smtp import Envelope, Session
+
+from mailfront.interfaces.authenticator import Identity
+from mailfront.interfaces.peer import Peer, TlsFacts
+from mailfront.protocol.smtp.trace import protocol_name
+
+
+class SessionFacts(Session):
+    """`host_name` is what EHLO said, `extended_smtp` whether it was EHLO, `identity` who logged
+    in."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, remote: Peer, tls: TlsFacts | None) -> None:
+        super().__init__(loop)
+        self.remote = remote
+        self.tls = tls
+        self.identity: Identity | None = None
+
+    def protocol(self, *, utf8: bool) -> str:
+        """The name of the protocol in use, for the Received field."""
+        return protocol_name(
+            extended=self.extended_smtp,
+            utf8=utf8,
+            tls=self.tls is not None,
+            authenticated=self.identity is not None,
+        )
+
+
+class Transaction(Envelope):
+    """`mail_from` is None before MAIL, empty for the null reverse-path; `rcpt_tos` are the
+    accepted recipients."""

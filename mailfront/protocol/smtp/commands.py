@@ -1,0 +1,40 @@
+"""The table of SMTP commands: when each is allowed, what it takes, how long its line may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailfront.protocol.sasl import MAXIMUM_RESPONSE_OCTETS
+
+# RFC 5321 section 4.5.3.1.4; MAIL and RCPT grow by the parameters of the extensions and by UTF-8.
+COMMAND_LINE_LIMIT = 512
+EXTENDED_LINE_LIMIT = 2048
+# RFC 4954 section 4.
+AUTH_LINE_LIMIT = MAXIMUM_RESPONSE_OCTETS + len(b"\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """When a command is allowed, and how long its line may be."""
+
+    after_hello: bool = False
+    after_login: bool = False
+    takes_argument: bool = True
+    line_limit: int = COMMAND_LINE_LIMIT
+
+
+COMMANDS = {
+    "HELO": Command(),
+    "EHLO": Command(),
+    "STARTTLS": Command(takes_argument=False),
+    "AUTH": Command(after_hello=True, line_limit=AUTH_LINE_LIMIT),
+    "MAIL": Command(after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT),
+    "RCPT": Command(after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT),
+    "DATA": Command(after_hello=True, after_login=True, takes_argument=False),
+    "RSET": Command(takes_argument=False),
+    "NOOP": Command(),
+    "QUIT": Command(takes_argument=False),
+    "HELP": Command(),
+    "VRFY": Command(),
+    "EXPN": Command(),
+}
