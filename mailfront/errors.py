@@ -77,6 +77,10 @@ class PeerGoneError(PeerError):
     """The peer closed the connection, or was too slow, in the middle of something."""
 
 
+class ServerStoppingError(MailfrontError):
+    """The server is stopping: a session that waits for its client's next command ends here."""
+
+
 class AddressError(PeerError):
     """A text is no mail address. The text of this error tells the rule, never the address."""
 

@@ -7,9 +7,13 @@ Reading is bounded and flow-controlled; writing waits for a slow client in `drai
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
-from mailfront.errors import PeerGoneError
+from mailfront.errors import PeerGoneError, ServerStoppingError
 from mailfront.protocol.receive_buffer import ReceiveBuffer
+
+Value = TypeVar("Value")
 
 # Reading pauses above this many unread octets, so a client that pipelines without reading
 # our answers cannot grow our memory.
@@ -28,6 +32,8 @@ class ClientStream(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._paused_reading = False
         self._ended = False
+        self._stopping = False
+        self._between_commands = False
         transport.set_protocol(self)
 
     def data_received(self, data: bytes) -> None:
@@ -61,6 +67,12 @@ class ClientStream(asyncio.Protocol):
             self._writable.set_result(None)
         self._writable = None
 
+    def stop(self) -> None:
+        """End the session at its next wait for a command, at once if it waits for one now."""
+        self._stopping = True
+        if self._between_commands:
+            self._wake_reader()
+
     def has_input(self) -> bool:
         """Whether unread bytes are waiting."""
         return len(self._buffer) > 0
@@ -69,12 +81,23 @@ class ClientStream(asyncio.Protocol):
         """The next line without its end.
 
         Raises `LineTooLongError`; `PeerGoneError` at the end of input; `TimeoutError` when the
-        client stays silent for the idle time-out.
+        client stays silent for the idle time-out; `ServerStoppingError`.
         """
         while (line := self._buffer.next_line(limit)) is None:
-            await self._more()
+            await self._more_commands()
         self._maybe_resume()
         return line
+
+    async def parsed(self, parse: Callable[[ReceiveBuffer], Value | None]) -> Value:
+        """What `parse` makes of the received bytes, tried again as more arrive while it gives None.
+
+        It bounds what it leaves in the buffer, to less than half of `HIGH_WATER`. Raises like
+        `line`, and whatever `parse` raises.
+        """
+        while (value := parse(self._buffer)) is None:
+            await self._more_commands()
+        self._maybe_resume()
+        return value
 
     async def chunk(self, count: int) -> bytes:
         """Between 1 and `count` octets as they arrive, for data whose length is known."""
@@ -102,9 +125,15 @@ class ClientStream(asyncio.Protocol):
             return True
         if self._ended:
             raise PeerGoneError("the client closed the connection")
+        self._check_stopping()
         arrival = self._arrival = self._loop.create_future()
-        async with asyncio.timeout(self._idle_timeout):
-            await asyncio.wait({arrival, *others}, return_when=asyncio.FIRST_COMPLETED)
+        self._between_commands = True
+        try:
+            async with asyncio.timeout(self._idle_timeout):
+                await asyncio.wait({arrival, *others}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._between_commands = False
+        self._check_stopping()
         return arrival.done()
 
     def write(self, data: bytes) -> None:
@@ -130,6 +159,20 @@ class ClientStream(asyncio.Protocol):
         self._arrival = self._loop.create_future()
         async with asyncio.timeout(self._idle_timeout):
             await self._arrival
+
+    async def _more_commands(self) -> None:
+        self._check_stopping()
+        self._between_commands = True
+        try:
+            await self._more()
+        finally:
+            self._between_commands = False
+        if not len(self._buffer):
+            self._check_stopping()
+
+    def _check_stopping(self) -> None:
+        if self._stopping:
+            raise ServerStoppingError("the server is stopping")
 
     def _wake_reader(self) -> None:
         if self._arrival is not None and not self._arrival.done():

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from mailfront.errors import PeerError
+from mailfront.errors import PeerError, ServerStoppingError
 from mailfront.front.action import (
     STOPPING,
     TOO_SLOW,
@@ -158,10 +158,8 @@ class FrontConnection(asyncio.Protocol):
             reason = str(fault)
         except TimeoutError:
             reason = "idle time-out"
-        except asyncio.CancelledError:
-            transport.record.end("server stopping")
-            transport.close()
-            raise
+        except ServerStoppingError:
+            reason = "server stopping"
         except Exception:
             reason = "internal error"
             _log.exception(
