@@ -53,6 +53,7 @@ def _session_tickets(service: str, title: str) -> Option:
         default,
         f"Whether clients of {title} get TLS session tickets, with which they resume a session "
         f"(RFC 8446 section 2.2). {reason}",
+        Effect.LIVE,
     )
 
 
@@ -71,10 +72,10 @@ OPTIONS = (
         "encryption.tlsprofile",
         Choice(TLS_PROFILES),
         "intermediate",
-        "Which TLS versions and cipher suites are accepted, after Mozilla's guidelines and "
-        "RFC 9325. modern: TLS 1.3 alone. intermediate: TLS 1.2 and 1.3 with forward secrecy and "
-        "authenticated encryption, right for nearly everybody. legacy: what old clients need, "
-        "only where they cannot be replaced.",
+        "Which TLS versions and cipher suites are accepted, after RFC 9325 and Mozilla's "
+        "guidelines. modern: TLS 1.3 alone. intermediate: TLS 1.2 and 1.3 with forward secrecy and "
+        "authenticated encryption, right for nearly everybody. legacy: TLS 1.2 and 1.3, also with "
+        "suites that lack one of the two, for old clients that cannot be replaced.",
         Effect.LIVE,
     ),
     *(_nicknames(service, title) for service, title in _SERVICES.items()),

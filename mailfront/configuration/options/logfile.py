@@ -22,8 +22,9 @@ OPTIONS = (
         "logfile.default.loglevel",
         Choice(LOG_LEVELS),
         "Notice",
-        "How much is logged: everything as grave as this level or graver. Each connection's one "
-        "line is of level Notice.",
+        "How much is logged: everything as grave as this level or graver. Emergency, Alert and "
+        "Critical mean the same here, and so do Notice and Information. Each connection's one line "
+        "is of level Notice.",
     ),
     Option(
         "logfile.default.destination",
