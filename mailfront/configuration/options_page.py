@@ -35,7 +35,8 @@ configutil --describe service.imap.idletimeout     # type, default, range, help
 ```
 
 *Live* options are followed by a running server within two seconds; the others count from its next
-start.
+start. "The original" in a help text is Sun Java System Messaging Server 6.3, whose option names are
+kept where it had the option; a default that differs from its default says why.
 """
 
 _FILE_HEAD = """\
@@ -48,6 +49,8 @@ _FILE_HEAD = """\
 # with `configutil -o NAME -v VALUE`, which checks the value and keeps the comments, or with an
 # editor; then `mailfront check` tells what is wrong. Options marked live are followed by a
 # running server within two seconds, the others count from its next start.
+#
+# "The original" is Sun Java System Messaging Server 6.3, whose names are kept.
 """
 
 

@@ -75,7 +75,7 @@ OPTIONS = (
         "Which TLS versions and cipher suites are accepted, after RFC 9325 and Mozilla's "
         "guidelines. modern: TLS 1.3 alone. intermediate: TLS 1.2 and 1.3 with forward secrecy and "
         "authenticated encryption, right for nearly everybody. legacy: TLS 1.2 and 1.3, also with "
-        "suites that lack one of the two, for old clients that cannot be replaced.",
+        "suites that lack one or both, for old clients that cannot be replaced.",
         Effect.LIVE,
     ),
     *(_nicknames(service, title) for service, title in _SERVICES.items()),
