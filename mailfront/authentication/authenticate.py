@@ -1,0 +1,177 @@
+"""Password login: the `Authenticator` behind every front.
+
+Takes a login name and a password, looks the user up, asks the throttle, checks the password off
+the event loop, judges the account, and returns an `Identity` or a `Refusal`.
+
+What a stranger can measure: every failure, of whatever cause, is answered a fixed time (and a
+little chance, and the throttle's delay) after it came, and costs one argon2id; a refusal by the
+throttle or for want of room costs nothing and is answered in the same time. Success is answered
+at once. What the log shows: the name of users that exist; for any other name, which may be a
+password typed into the wrong field, a digest under a random key of this process, so that
+repetitions can be seen and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from mailfront.authentication.access import judge_access
+from mailfront.authentication.login_cache import LoginCache
+from mailfront.authentication.password import PasswordChecker
+from mailfront.authentication.throttle import Attempt, Throttle
+from mailfront.directory.entry import AccountStatus, Entry
+from mailfront.interfaces.authenticator import Identity, Refusal
+from mailfront.interfaces.peer import Peer
+from mailfront.interfaces.secret import Secret
+from mailfront.interfaces.tasks import start_task
+from mailfront.protocol.mail_address import unicode_address
+
+FAILURE_TIME = 0.5
+"""Seconds from an attempt to the answer that it failed, before any delay by the throttle."""
+
+FAILURE_JITTER = 0.25
+"""Up to so many seconds more."""
+
+MAXIMUM_LOGIN_CHARACTERS = 1024
+
+_WRONG = "Invalid user name or password."
+_LATER = "Temporarily unavailable; try again later."
+_log = logging.getLogger("mailfront.authentication")
+
+
+class LoginDirectory(Protocol):
+    """What of a directory password login needs."""
+
+    def entry_for_login(self, login: str, default_domain: str) -> Entry | None:
+        """Return the user who logs in as `login`."""
+        ...
+
+
+class PasswordAuthenticator:
+    """Implements `interfaces.authenticator.Authenticator` over a directory.
+
+    `failure_time` and `failure_jitter` are in seconds. `close` when the server stops.
+    """
+
+    def __init__(
+        self,
+        directory: LoginDirectory,
+        default_domain: str,
+        *,
+        throttle: Throttle | None = None,
+        cache: LoginCache | None = None,
+        checker: PasswordChecker | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        failure_time: float = FAILURE_TIME,
+        failure_jitter: float = FAILURE_JITTER,
+    ) -> None:
+        self._directory = directory
+        self._default_domain = default_domain
+        self._throttle = throttle or Throttle(clock=clock)
+        self._cache = cache or LoginCache(clock=clock)
+        self._checker = checker or PasswordChecker()
+        self._clock = clock
+        self._sleep = sleep
+        self._log_secret = secrets.token_bytes(32)
+        self._failure_time = failure_time
+        self._failure_jitter = failure_jitter
+        self._under_way: dict[bytes, asyncio.Task[bool]] = {}
+
+    async def authenticate(
+        self, service: str, login: str, password: Secret, peer: Peer, method: str
+    ) -> Identity | Refusal:
+        """Check `login` and `password`; see the interface."""
+        started = self._clock()
+        entry = self._entry(login)
+        user = entry.user if entry is not None else self._full_name(login)
+        attempt = self._throttle.judge(peer.address, user)
+        key = self._cache.key(user, password)
+        refusal = await self._refusal(entry, attempt, key, password)
+        if refusal is None:
+            assert entry is not None
+            refusal = judge_access(entry, service, peer)
+            if refusal is None:
+                return _identity(entry, method)
+        _log.info(
+            "login refused service=%s peer=%s user=%s method=%s reason=%s",
+            service, peer, self._name_for_log(entry, login), method, refusal.reason,
+        )  # fmt: skip
+        await self._wait(started, attempt)
+        return refusal
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._checker.close()
+
+    def _entry(self, login: str) -> Entry | None:
+        if len(login) > MAXIMUM_LOGIN_CHARACTERS:
+            return None
+        entry = self._directory.entry_for_login(login, self._default_domain)
+        if entry is None or entry.status is AccountStatus.DELETED:
+            return None
+        return entry
+
+    def _name_for_log(self, entry: Entry | None, login: str) -> str:
+        if entry is not None:
+            return entry.user
+        name = login[:MAXIMUM_LOGIN_CHARACTERS].encode(errors="surrogatepass")
+        return "unknown:" + hashlib.blake2s(name, key=self._log_secret, digest_size=4).hexdigest()
+
+    def _full_name(self, login: str) -> str:
+        name = login[:MAXIMUM_LOGIN_CHARACTERS].lower()
+        return name if "@" in name else f"{name}@{self._default_domain}"
+
+    async def _refusal(
+        self, entry: Entry | None, attempt: Attempt, key: bytes, password: Secret
+    ) -> Refusal | None:
+        """Return why the password is not taken, or None where it is right."""
+        if attempt.refused:
+            return Refusal(_LATER, "throttled", temporary=True)
+        if entry is not None and self._cache.holds(key, entry):
+            self._throttle.recognise(attempt)
+            return None
+        under_way = self._under_way.get(key)
+        if under_way is None:
+            if not self._checker.has_room():
+                return Refusal(_LATER, "too many logins at once", temporary=True)
+            # The check goes on when the client leaves, so that leaving early gains nothing.
+            self._throttle.begin(attempt)
+            under_way = start_task(self._check(entry, attempt, key, password), name="password")
+            self._under_way[key] = under_way
+        if await asyncio.shield(under_way):
+            return None
+        return Refusal(_WRONG, "unknown user" if entry is None else "wrong password")
+
+    async def _check(
+        self, entry: Entry | None, attempt: Attempt, key: bytes, password: Secret
+    ) -> bool:
+        """Check once for all who ask the same at the same time."""
+        right = False
+        try:
+            values = entry.password_values if entry is not None else ()
+            right = await self._checker.check(values, password) and entry is not None
+        finally:
+            del self._under_way[key]
+            (self._throttle.succeeded if right else self._throttle.failed)(attempt)
+        if right and entry is not None:
+            self._cache.store(key, entry)
+        return right
+
+    async def _wait(self, started: float, attempt: Attempt) -> None:
+        until = started + self._failure_time + attempt.delay
+        until += random.uniform(0, self._failure_jitter)  # noqa: S311
+        await self._sleep(max(until - self._clock(), 0))
+
+
+def _identity(entry: Entry, method: str) -> Identity:
+    # Senders write a domain in either form, and a front compares texts.
+    spellings = entry.addresses | {unicode_address(address) for address in entry.addresses}
+    return Identity(entry.user, spellings, method)

@@ -1,0 +1,68 @@
+"""Logins that succeeded lately, so that clients that log in again and again cost no argon2.
+
+The original's `service.authcachesize` and `service.authcachettl`. Neither names nor passwords are
+kept: the key is an HMAC of both under a random key of this process. A hit counts only while the
+entry's password values and status are those that were checked.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from mailfront.directory.entry import AccountStatus, Entry
+from mailfront.interfaces.secret import Secret
+
+CAPACITY = 10_000
+LIFETIME = 900.0
+"""Seconds."""
+
+_Checked = tuple[float, tuple[str, ...], AccountStatus]
+
+
+class LoginCache:
+    """At most `capacity` successes, each for `lifetime` seconds; the oldest make room."""
+
+    def __init__(
+        self,
+        *,
+        capacity: int = CAPACITY,
+        lifetime: float = LIFETIME,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._capacity = capacity
+        self._lifetime = lifetime
+        self._clock = clock
+        self._secret = secrets.token_bytes(32)
+        self._successes: OrderedDict[bytes, _Checked] = OrderedDict()
+
+    def key(self, user: str, password: Secret) -> bytes:
+        """Return the key of one pair; it tells neither of the two."""
+        name = user.encode(errors="surrogatepass")
+        text = password.reveal().encode(errors="surrogatepass")
+        return hmac.digest(self._secret, len(name).to_bytes(4) + name + text, "sha256")
+
+    def holds(self, key: bytes, entry: Entry) -> bool:
+        """Return whether the pair was checked and nothing has changed since."""
+        checked = self._successes.get(key)
+        if checked is None:
+            return False
+        until, password_values, status = checked
+        unchanged = (password_values, status) == (entry.password_values, entry.status)
+        if unchanged and self._clock() < until:
+            return True
+        del self._successes[key]
+        return False
+
+    def store(self, key: bytes, entry: Entry) -> None:
+        """Remember that the pair was checked against `entry` as it is."""
+        if self._capacity < 1:
+            return
+        until = self._clock() + self._lifetime
+        self._successes[key] = (until, entry.password_values, entry.status)
+        self._successes.move_to_end(key)
+        if len(self._successes) > self._capacity:
+            self._successes.popitem(last=False)

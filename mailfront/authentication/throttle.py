@@ -1,0 +1,169 @@
+"""Slowing down those who guess passwords: the original's "bad guys", per address and per user.
+
+Takes each attempt before it is checked and its outcome after; gives a delay for the answer of a
+failure, or says to refuse without checking. No input or output: the clock is a parameter.
+
+- A failure adds 1 to the score of the address (IPv6: its /64) and of the user. Scores halve every
+  `HALF_LIFE` seconds. From `USER_LIMIT` or `ADDRESS_LIMIT` on attempts are refused, until decay has
+  brought the score below: about one attempt in 20 s per user is left to a patient guesser, and no
+  score exceeds twice its limit, so nobody waits longer than one half-life.
+- An attempt counts as a failure until it has succeeded, so many at once gain nothing. A success
+  takes back its own point only: who owns an account cannot wash an address clean with it.
+- Where a user has logged in from an address before, that pair has a score of its own and neither
+  the address's nor the user's touches it. So guessers elsewhere cannot lock users out, nor can
+  others behind the same NAT; and guessing for that user from that address is limited all the same.
+- Names are kept as keyed digests (people type passwords as names), tables are bounded, and the
+  entry that was untouched longest makes room.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+CAPACITY = 10_000
+HALF_LIFE = 300.0
+USER_LIMIT = 20.0
+ADDRESS_LIMIT = 60.0
+PARALLEL_LIMIT = 256
+FIRST_DELAY = 0.5
+MAXIMUM_DELAY = 8.0
+
+
+class ScoreTable:
+    """Scores that decay, for at most `capacity` keys."""
+
+    def __init__(self, capacity: int, half_life: float, ceiling: float) -> None:
+        self._capacity = capacity
+        self._half_life = half_life
+        self._ceiling = ceiling
+        self._scores: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._scores
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def score(self, key: bytes, now: float) -> float:
+        """Return the score at the time `now`; 0 for an unknown key."""
+        score, since = self._scores.get(key, (0.0, now))
+        return float(score * 2.0 ** ((since - now) / self._half_life))
+
+    def add(self, key: bytes, amount: float, now: float) -> None:
+        """Add `amount` (also 0, which makes the key known) to the score."""
+        score = min(max(self.score(key, now) + amount, 0.0), self._ceiling)
+        self._scores[key] = (score, now)
+        self._scores.move_to_end(key)
+        if len(self._scores) > self._capacity:
+            self._scores.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt under way. `refused`: do not check it. `delay`: seconds to wait before the
+    answer, should it fail."""
+
+    refused: bool
+    delay: float
+    address: bytes
+    user: bytes
+    pair: bytes
+    familiar: bool
+
+
+class Throttle:
+    """Scores of addresses, users and known pairs of both."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        capacity: int = CAPACITY,
+        user_limit: float = USER_LIMIT,
+        address_limit: float = ADDRESS_LIMIT,
+        half_life: float = HALF_LIFE,
+    ) -> None:
+        self._clock = clock
+        self._user_limit = user_limit
+        self._address_limit = address_limit
+        self._secret = secrets.token_bytes(16)
+        self._addresses = ScoreTable(capacity, half_life, 2 * address_limit)
+        self._users = ScoreTable(capacity, half_life, 2 * user_limit)
+        self._pairs = ScoreTable(capacity, half_life, 2 * user_limit)
+        self._running: dict[bytes, int] = {}
+
+    def judge(self, address: str, user: str) -> Attempt:
+        """Return what to do with an attempt, without counting it."""
+        address_key = self._digest("a", address_block(address))
+        user_key = self._digest("u", user)
+        pair = hmac.digest(self._secret, address_key + user_key, "sha256")[:16]
+        now = self._clock()
+        familiar = pair in self._pairs
+        if familiar:
+            score = self._pairs.score(pair, now)
+            refused = score >= self._user_limit
+        else:
+            of_address = self._addresses.score(address_key, now)
+            of_user = self._users.score(user_key, now)
+            refused = of_address >= self._address_limit or of_user >= self._user_limit
+            score = max(of_address, of_user)
+        refused = refused or self._running.get(address_key, 0) >= PARALLEL_LIMIT
+        delay = min(FIRST_DELAY * (2.0**score - 1), MAXIMUM_DELAY)
+        return Attempt(refused, delay, address_key, user_key, pair, familiar)
+
+    def begin(self, attempt: Attempt) -> None:
+        """Count an attempt that is going to be checked; `succeeded` or `failed` must follow."""
+        self._charge(attempt, 1.0)
+        self._running[attempt.address] = self._running.get(attempt.address, 0) + 1
+
+    def succeeded(self, attempt: Attempt) -> None:
+        """Take back what `begin` counted, and know the pair from now on."""
+        self._end(attempt)
+        self._charge(attempt, -1.0)
+        self.recognise(attempt)
+
+    def failed(self, attempt: Attempt) -> None:
+        """Count the failure for the address too."""
+        self._end(attempt)
+        self._addresses.add(attempt.address, 1.0, self._clock())
+
+    def recognise(self, attempt: Attempt) -> None:
+        """Know the pair of address and user from now on."""
+        self._pairs.add(attempt.pair, 0.0, self._clock())
+
+    def _charge(self, attempt: Attempt, amount: float) -> None:
+        if attempt.familiar:
+            self._pairs.add(attempt.pair, amount, self._clock())
+        else:
+            self._users.add(attempt.user, amount, self._clock())
+
+    def _end(self, attempt: Attempt) -> None:
+        left = self._running[attempt.address] - 1
+        if left:
+            self._running[attempt.address] = left
+        else:
+            del self._running[attempt.address]
+
+    def _digest(self, kind: str, name: str) -> bytes:
+        octets = (kind + name).encode(errors="surrogatepass")
+        return hmac.digest(self._secret, octets, "sha256")[:16]
+
+
+def address_block(address: str) -> str:
+    """Return what counts as one address: an IPv4 address (also as IPv4-mapped IPv6), or the /64
+    of an IPv6 address; anything else (a Unix socket's) is itself."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
