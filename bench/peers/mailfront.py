@@ -1,8 +1,4 @@
-"""mailfront itself, over a server root of its own as `mailfront init --demo` makes it.
-
-Two users: one whose password is stored as `mailfront user` does (argon2id, costly on purpose) and
-one with a single SHA-512, as a directory of another system may hold and as the peers compare with.
-"""
+"""mailfront itself, over a server root of its own as `mailfront init --demo` makes it."""
 
 from __future__ import annotations
 
@@ -14,7 +10,6 @@ from tests.support.server import ALICE, MailServer, make_server_root
 _OPTIONS = {
     "service.connectionsperaddress": "1000",
     "service.imap.maxsessions": "1000",
-    "logfile.default.loglevel": "Warning",
 }
 
 
