@@ -138,6 +138,38 @@ def key_description(key: CertificatePublicKeyTypes) -> str:
     return key_type(key).capitalize()
 
 
+def name_text(name: x509.Name) -> str:
+    """Return a subject or issuer in the form of RFC 4514, the most specific part first."""
+    return name.rfc4514_string({x509.NameOID.EMAIL_ADDRESS: "E"})
+
+
+def alternative_names(certificate: x509.Certificate) -> list[str]:
+    """Return the subject alternative names as `DNS:…`, `IP:…`, `email:…`, in their order.
+
+    Other forms stand with their type alone; a malformed extension counts as absent.
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    return [general_name_text(name) for name in names]
+
+
+def general_name_text(name: x509.GeneralName) -> str:
+    """Return a general name (RFC 5280 section 4.2.1.6) with its kind in front."""
+    if isinstance(name, x509.DNSName):
+        return f"DNS:{name.value}"
+    if isinstance(name, x509.IPAddress):
+        return f"IP:{name.value}"
+    if isinstance(name, x509.RFC822Name):
+        return f"email:{name.value}"
+    if isinstance(name, x509.UniformResourceIdentifier):
+        return f"URI:{name.value}"
+    if isinstance(name, x509.DirectoryName):
+        return f"dirName:{name_text(name.value)}"
+    return type(name).__name__
+
+
 def fingerprint(digest: bytes) -> str:
     """Return the digest as upper-case hexadecimal octets with colons between."""
     return digest.hex(":").upper()
@@ -146,6 +178,12 @@ def fingerprint(digest: bytes) -> str:
 def sha256_fingerprint(certificate: x509.Certificate) -> str:
     """Return the SHA-256 fingerprint of the certificate."""
     return fingerprint(hashlib.sha256(certificate_der(certificate)).digest())
+
+
+def sha1_fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-1 fingerprint, which old devices still show; nothing is decided by it."""
+    digest = hashlib.sha1(certificate_der(certificate), usedforsecurity=False).digest()
+    return fingerprint(digest)
 
 
 def encrypted_key_pem(private_key: bytes, passphrase: bytes) -> bytes:

@@ -35,9 +35,10 @@ _CLOCK_SKEW = timedelta(minutes=5)
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _MAIL_ADDRESS = re.compile(rf"[!#-'*+\-/-9=?A-Z^-~.]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
-# People write a blank behind the comma, which RFC 4514 does not allow and every older syntax does.
-_SEPARATOR = re.compile(r"(?<!\\)([,+])\s+(?=(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)=)")
-_ATTRIBUTES = {"E": NameOID.EMAIL_ADDRESS, "emailAddress": NameOID.EMAIL_ADDRESS}
+# People write a blank behind the comma, which RFC 4514 does not allow and every older syntax does,
+# and attribute types in any case, which it does allow and the library does not.
+_ATTRIBUTE_TYPE = re.compile(r"(^|(?<!\\)[,+])\s*([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)(?==)")
+_ATTRIBUTES = {"E": NameOID.EMAIL_ADDRESS, "EMAILADDRESS": NameOID.EMAIL_ADDRESS}
 _PARTS = (
     ("name", NameOID.COMMON_NAME),
     ("org-unit", NameOID.ORGANIZATIONAL_UNIT_NAME),
@@ -56,22 +57,30 @@ class KeyKind:
     size: int | None = None
     curve: str | None = None
 
-    def generate(self) -> PrivateKey:
-        """Return a new private key. Raises `KeystoreError` for a kind that is not made here."""
-        if self.family == "rsa" and self.curve is None:
-            return rsa.generate_private_key(65537, self._rsa_size())
-        if self.family == "ec" and self.size is None:
-            return ec.generate_private_key(self._curve()())
-        if self.family == "ed25519" and self.size is None and self.curve is None:
-            return ed25519.Ed25519PrivateKey.generate()
+    def check(self) -> None:
+        """Raise `KeystoreError` for a kind of key that is not made here."""
         if self.family not in KEY_TYPES:
             raise KeystoreError(
                 f"unknown key type {self.family!r}", remedy="use " + ", ".join(KEY_TYPES)
             )
-        raise KeystoreError(
-            f"key size or curve do not go with the key type {self.family}",
-            remedy="a size belongs to rsa, a curve to ec",
-        )
+        if (self.size is not None and self.family != "rsa") or (
+            self.curve is not None and self.family != "ec"
+        ):
+            raise KeystoreError(
+                f"key size or curve do not go with the key type {self.family}",
+                remedy="a size belongs to rsa, a curve to ec",
+            )
+        self._rsa_size()
+        self._curve()
+
+    def generate(self) -> PrivateKey:
+        """Return a new private key. Raises `KeystoreError` as `check` does."""
+        self.check()
+        if self.family == "rsa":
+            return rsa.generate_private_key(65537, self._rsa_size())
+        if self.family == "ec":
+            return ec.generate_private_key(self._curve()())
+        return ed25519.Ed25519PrivateKey.generate()
 
     def _rsa_size(self) -> int:
         size = RSA_SIZES[0] if self.size is None else self.size
@@ -94,8 +103,9 @@ class KeyKind:
 
 def parse_subject(text: str) -> x509.Name:
     """Return the name that an RFC 4514 text such as `CN=mail.example.com,O=Example,C=US` means."""
+    regular = _ATTRIBUTE_TYPE.sub(lambda found: found[1] + found[2].upper(), text.strip())
     try:
-        subject = x509.Name.from_rfc4514_string(_SEPARATOR.sub(r"\1", text.strip()), _ATTRIBUTES)
+        subject = x509.Name.from_rfc4514_string(regular, _ATTRIBUTES)
     except ValueError as error:
         raise _subject_fault(text, str(error)) from error
     if not subject.rdns:

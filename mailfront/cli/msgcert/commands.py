@@ -1,0 +1,129 @@
+"""The command line of msgcert: which subcommand is meant, its arguments, its help, its exit code.
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage, and 3 from `list-certs --expiring` if anything expires.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mailfront.cli.msgcert.listing import LIST
+from mailfront.cli.msgcert.making import ADD_SELFSIGN, GENERATE
+from mailfront.cli.msgcert.show import SHOW
+from mailfront.cli.msgcert.subcommand import Subcommand, add_shared_arguments
+from mailfront.cli.output import EXIT_USAGE, print_message, printable, run_command
+from mailfront.configuration.suggest import did_you_mean
+
+SUBCOMMANDS: tuple[Subcommand, ...] = (GENERATE, ADD_SELFSIGN, LIST, SHOW)
+
+# Operators know these from the original; each leaves this tuple when it is made.
+_NOT_YET_MADE = (
+    "request-cert",
+    "add-cert",
+    "renew-cert",
+    "renew-selfsign-cert",
+    "remove-cert",
+    "export-cert",
+    "import-cert",
+    "import-selfsign-cert",
+)
+
+_OPTIONS_WITH_VALUE = ("--home", "-W", "--cert-pwd-file")
+
+_DESCRIPTION = """\
+Makes, lists and shows the certificates and keys of a server root.
+
+A certificate has a nickname (alias); services present the certificates whose
+nicknames their options name, for example local.imap.sslnicknames. The database
+may be changed while the server runs: it follows by itself within two seconds.
+
+subcommands:
+"""
+
+_EPILOG = """\
+`msgcert SUBCOMMAND --help` explains one. Names are taken in any case, and _ as -.
+
+examples:
+  msgcert --home ./var list-certs
+  msgcert add-selfsign-cert --name mail.example.com imap-cert
+  msgcert show-cert imap-cert
+  configutil -o local.imap.sslnicknames -v imap-cert
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage."""
+
+
+def _subcommand_lines() -> str:
+    width = max(len(subcommand.name) for subcommand in SUBCOMMANDS)
+    return "\n".join(
+        f"  {subcommand.name:{width}}  {subcommand.summary}" for subcommand in SUBCOMMANDS
+    )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of what stands before the subcommand's name."""
+    parser = argparse.ArgumentParser(
+        prog="msgcert",
+        usage="msgcert [--home DIR] [-W FILE] SUBCOMMAND [options] [operands]",
+        description=_DESCRIPTION + _subcommand_lines(),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    add_shared_arguments(parser, default=None)
+    return parser
+
+
+def find_subcommand(name: str) -> Subcommand | None:
+    """Return the subcommand of that name, in any case and with `_` for `-`, or None."""
+    wanted = _regular(name)
+    return next((known for known in SUBCOMMANDS if _regular(known.name) == wanted), None)
+
+
+def _regular(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], str | None, Sequence[str]]:
+    """Return what stands before the subcommand, its name if there is one, and what follows."""
+    is_value = False
+    for index, argument in enumerate(arguments):
+        if not is_value and not argument.startswith("-"):
+            return arguments[:index], argument, arguments[index + 1 :]
+        is_value = not is_value and argument in _OPTIONS_WITH_VALUE
+    return arguments, None, ()
+
+
+def _run(arguments: Sequence[str]) -> int:
+    before, name, behind = _split(arguments)
+    parser = build_parser()
+    shared = parser.parse_args(before)
+    if name is None:
+        print_message(parser.format_help().rstrip())
+        return EXIT_USAGE
+    subcommand = find_subcommand(name)
+    if subcommand is None:
+        print_message(_unknown(name))
+        return EXIT_USAGE
+    inner = subcommand.parser()
+    parsed = inner.parse_args(behind, shared)
+    subcommand.check_usage(inner, parsed)
+    return subcommand.run(parsed)
+
+
+def _unknown(name: str) -> str:
+    if _regular(name) in _NOT_YET_MADE:
+        return f"msgcert: this version does not have the subcommand {_regular(name)} yet"
+    hint = did_you_mean(
+        _regular(name),
+        [subcommand.name for subcommand in SUBCOMMANDS],
+        otherwise="`msgcert --help` lists them",
+    )
+    return f"msgcert: there is no subcommand {printable(name)!r}: {hint}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run msgcert with the given arguments, or the process's; return the exit code."""
+    return run_command(lambda: _run(sys.argv[1:] if arguments is None else arguments))
