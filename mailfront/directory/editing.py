@@ -51,13 +51,7 @@ def add_entry(
 
     def append(content: bytes, users: Users) -> bytes:
         for wanted in (user, *others):
-            if (taken := users.by_address.get(wanted)) is not None:
-                raise DirectoryError(
-                    f"{wanted} exists already: it belongs to {taken.user}",
-                    remedy="mailfront user passwd changes a password",
-                    file=path,
-                    line=taken.line,
-                )
+            require_free(users, wanted, path)
         separator = b"\n" if content.endswith(b"\n") else b"\n\n"
         return content + separator + record
 
@@ -99,6 +93,18 @@ def replace_password(path: Path, address: str, password_hash: str) -> None:
         return b"".join(lines)
 
     _change(path, replace)
+
+
+def require_free(users: Users, address: str, path: Path) -> None:
+    """Raise `DirectoryError` if the canonical `address` belongs to a user already."""
+    taken = users.by_address.get(address)
+    if taken is not None:
+        raise DirectoryError(
+            f"{address} exists already: it belongs to {taken.user}",
+            remedy="mailfront user passwd changes a password",
+            file=path,
+            line=taken.line,
+        )
 
 
 def find_user(users: Users, user: str, path: Path) -> Entry:
