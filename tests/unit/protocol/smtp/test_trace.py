@@ -91,7 +91,8 @@ def test_protocol_names_are_the_registered_ones(
             HeaderFacts(0, has_date=True, has_message_id=True),
         ),
         (
-            b"Received: a\r\n\tReceived: folded\r\nreceived: b\r\nX-Date: x\r\n\r\nReceived: body\r\n",
+            b"Received: a\r\n\tReceived: folded\r\nreceived: b\r\nX-Date: x\r\n\r\n"
+            b"Received: body\r\n",
             HeaderFacts(2, has_date=False, has_message_id=False),
         ),
         (b"Subject: x\r\nDate: y", HeaderFacts(0, has_date=True, has_message_id=False)),
