@@ -7,6 +7,7 @@ It stands in the repository's `config/`; an installation carries it as data file
 from __future__ import annotations
 
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 from mailfront.configuration.durable_file import write_durably
@@ -42,8 +43,10 @@ def default_configuration_directory() -> Path:
     )
 
 
-def install_default_configuration(root: ServerRoot) -> tuple[Path, ...]:
-    """Copy the default files into the server root and return the paths of those that were made.
+def install_default_configuration(
+    root: ServerRoot, names: Sequence[str] = FILE_NAMES
+) -> tuple[Path, ...]:
+    """Copy the default files `names` into the server root; return the paths of those made.
 
     Directories get mode 0700 and files 0600. A file that is already there is left alone.
     """
@@ -52,7 +55,7 @@ def install_default_configuration(root: ServerRoot) -> tuple[Path, ...]:
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         directory.chmod(DIRECTORY_MODE)
     made: list[Path] = []
-    for name in FILE_NAMES:
+    for name in names:
         target = root.config_directory / name
         if not target.exists():
             write_durably(target, (source / name).read_bytes(), mode=FILE_MODE)

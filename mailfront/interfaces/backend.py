@@ -36,7 +36,9 @@ class Backend(Protocol):
     async def serve(self, session: AuthenticatedSession) -> str:
         """Serve until either side ends; return why it ended (a word or two for the log).
 
-        The transport is closed by the caller. Cancelled on a graceful stop after the drain time:
-        then it says goodbye in the protocol's words (IMAP `* BYE`) and re-raises.
+        The transport is closed by the caller. May raise `PeerError`, `TimeoutError` (the client
+        was silent for the idle time-out) and `ServerStoppingError`, having said goodbye in the
+        protocol's words (IMAP `* BYE`). If the protocol set on the transport has a method
+        `stop()`, it is called when the server stops: the session ends as soon as no command runs.
         """
         ...

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,22 @@ class ServerStatus:
         for port in record["ports"]:
             port["expires"] = port["expires"].isoformat() if port["expires"] else None
         return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> ServerStatus:
+        """The status that `as_json` made `record` of. Raises `KeyError`, `TypeError` or
+        `ValueError` for anything else."""
+        ports = tuple(
+            PortStatus(**{**port, "expires": _time(port["expires"]) if port["expires"] else None})
+            for port in record["ports"]
+        )
+        started = _time(record["started"])
+        problems = tuple(record["problems"])
+        return cls(**{**record, "ports": ports, "started": started, "problems": problems})
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 class StatusSource(Protocol):

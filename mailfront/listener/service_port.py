@@ -70,6 +70,7 @@ class ServicePort:
         self._limits = limits
         self._counters = counters
         self._server: asyncio.Server | None = None
+        self._empty = asyncio.Event()
 
     @property
     def bound_port(self) -> int:
@@ -99,6 +100,20 @@ class ServicePort:
                 transport.abort()
             elif isinstance(protocol, Stoppable):
                 protocol.stop()
+
+    async def drained(self) -> None:
+        """Return once no connection is left; to be called after `stop_accepting`."""
+        while self.connections:
+            self._empty.clear()
+            await self._empty.wait()
+
+    def cut_sessions(self) -> int:
+        """End every connection at once; return how many there were."""
+        left = list(self.connections)
+        for transport in left:
+            transport.record.end("server stopping")
+            transport.abort()
+        return len(left)
 
     def admit(self, transport: TlsTransport) -> bool:
         """Part of `ConnectionOwner`."""
@@ -133,4 +148,6 @@ class ServicePort:
     def closed(self, transport: TlsTransport) -> None:
         """Part of `ConnectionOwner`."""
         self.connections.discard(transport)
+        if not self.connections:
+            self._empty.set()
         self._limits.release(transport.peer.address)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailfront.configuration.msg_conf import Configuration
+from mailfront.errors import ConfigurationError
 from mailfront.listener.service_port import PortSettings
 
 
@@ -62,6 +64,18 @@ def planned_ports(configuration: Configuration) -> list[PortSettings]:
         if _is_enabled(kind, configuration)
         for address in addresses
     ]
+
+
+def check_distinct(ports: Sequence[PortSettings]) -> None:
+    """Raise `ConfigurationError` if two services want the same port, naming both options."""
+    options: dict[tuple[str, int], str] = {}
+    for port in ports:
+        other = options.setdefault((port.address, port.port), port.option)
+        if other != port.option:
+            raise ConfigurationError(
+                f"{other} and {port.option} are both {port.port}",
+                remedy="give each service a port of its own",
+            )
 
 
 def offers_starttls(configuration: Configuration, service: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailfront.configuration.option import Option
-from mailfront.configuration.option_types import Addresses, Choice, Domain, Integer
+from mailfront.configuration.option_types import Addresses, Choice, Domain, Integer, Text
 
 EVENT_LOOPS = ("uvloop", "asyncio")
 
@@ -65,6 +65,14 @@ OPTIONS = (
         Integer(0, 3600, "seconds"),
         "10",
         "How many seconds running commands have to finish when the server stops.",
+    ),
+    Option(
+        "local.serveruid",
+        Text(),
+        "",
+        "The user of this machine that the server becomes once its ports are bound; the server "
+        "root must belong to that user. Empty: it stays the user who started it, with a warning "
+        "if that is root.",
     ),
     Option(
         "service.eventloop",

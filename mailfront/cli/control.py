@@ -1,0 +1,99 @@
+"""`mailfront status` and `mailfront reload`: ask the running server."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mailfront.cli.output import (
+    EXIT_FAILED,
+    EXIT_OK,
+    print_json,
+    print_line,
+    print_message,
+    print_table,
+)
+from mailfront.configuration.home import ServerRoot
+from mailfront.interfaces.status import ServerStatus
+from mailfront.server.control import ask_server
+
+if TYPE_CHECKING:
+    from mailfront.cli.subcommand import Subparsers
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommands."""
+    status = subparsers.add_parser(
+        "status",
+        help="what the running server serves",
+        description="Show every port with its TLS mode, nickname, fingerprint, expiry and "
+        "connections, and every problem. Exit status 1 if there is a problem or no server.",
+    )
+    status.add_argument("--json", action="store_true", help="print JSON")
+    status.set_defaults(run=run_status)
+    reload = subparsers.add_parser(
+        "reload",
+        help="make the running server re-read configuration and certificates now",
+        description="Make the running server re-read configuration and certificates now, as "
+        "SIGHUP does. It follows changes of certificates by itself within two seconds.",
+    )
+    reload.set_defaults(run=run_reload)
+    for parser in (status, reload):
+        parser.add_argument("--home", metavar="DIR", help="the server root (else MAILFRONT_HOME)")
+
+
+def run_status(arguments: argparse.Namespace) -> int:
+    """Print the status; 1 if the server reports a problem."""
+    root = ServerRoot.from_environment(arguments.home)
+    root.require_initialised()
+    answer = ask_server(root.control_socket, "status")
+    status = ServerStatus.from_json(answer)
+    if arguments.json:
+        print_json(answer)  # type: ignore[arg-type]
+    else:
+        print_ports(status)
+        print_line("")
+        print_line(
+            f"mailfront {status.version}, process {status.pid}, {status.event_loop}, "
+            f"since {status.started:%Y-%m-%d %H:%M} UTC"
+        )
+        for problem in status.problems:
+            print_message(f"problem: {problem}")
+    return EXIT_FAILED if status.problems else EXIT_OK
+
+
+def run_reload(arguments: argparse.Namespace) -> int:
+    """Make the server look again; 1 if something could not be taken over."""
+    root = ServerRoot.from_environment(arguments.home)
+    root.require_initialised()
+    problems = ask_server(root.control_socket, "reload").get("problems")
+    assert isinstance(problems, list)
+    for problem in problems:
+        print_message(f"problem: {problem}")
+    return EXIT_FAILED if problems else EXIT_OK
+
+
+def print_ports(status: ServerStatus) -> None:
+    """Print the table of ports."""
+    now = datetime.now(UTC)
+    rows = [
+        [
+            port.name,
+            f"{port.address}:{port.port}",
+            port.tls,
+            port.nickname or "-",
+            "-" if port.expires is None else _expiry(port.expires, now),
+            port.fingerprint[:11] or "-",
+            str(port.connections),
+        ]
+        for port in status.ports
+    ]
+    print_table(
+        ["Service", "Address", "TLS", "Nickname", "Expires", "SHA-256", "Connections"], rows
+    )
+
+
+def _expiry(expires: datetime, now: datetime) -> str:
+    days = (expires - now).days
+    return f"{expires:%Y-%m-%d} ({days} days)" if expires > now else f"{expires:%Y-%m-%d} EXPIRED"

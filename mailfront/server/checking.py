@@ -1,0 +1,164 @@
+"""`mailfront check`: every problem of a server root, without starting anything.
+
+Each check returns what it found; none stops the others, so a person sees all problems at once.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.msg_conf import Configuration, load_configuration
+from mailfront.directory.embedded import EmbeddedDirectory
+from mailfront.errors import (
+    ConfigurationError,
+    ConfigurationProblems,
+    ListenError,
+    OperatorError,
+)
+from mailfront.keystore.expiry import days_left
+from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.nicknames import INTERNAL_TOKEN
+from mailfront.keystore.passwords import read_password, warning_about
+from mailfront.listener.sockets import bind
+from mailfront.server.certificates import ALPN, ServiceContexts, nickname_option, nicknames_of
+from mailfront.server.control import ask_server
+from mailfront.server.ports import check_distinct, planned_ports
+
+EXPIRY_WARNING_DAYS = 14
+
+
+@dataclass
+class Findings:
+    """Problems prevent the server from serving as configured; warnings do not."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, failure: OperatorError) -> None:
+        """Note a failure, or each of several."""
+        if isinstance(failure, ConfigurationProblems):
+            self.problems += [str(problem) for problem in failure.problems]
+        else:
+            self.problems.append(str(failure))
+
+
+def check_server_root(root: ServerRoot) -> Findings:
+    """Check files, permissions, options, keystore, personalities, users and ports."""
+    findings = Findings()
+    findings.problems += _permissions(root)
+    try:
+        EmbeddedDirectory(root.users_ldif)
+    except OperatorError as failure:
+        findings.add(failure)
+    configuration: Configuration | None = None
+    try:
+        configuration = load_configuration(root.msg_conf)
+    except OperatorError as failure:
+        findings.add(failure)
+    token = _open_token(root, findings)
+    if token is not None:
+        with token:
+            if configuration is not None:
+                _check_personalities(root, configuration, token, findings)
+    if configuration is not None:
+        _check_ports(root, configuration, findings)
+    return findings
+
+
+def _permissions(root: ServerRoot) -> Iterator[str]:
+    """What holds secrets or decides who may read mail belongs to its owner alone."""
+    private = (
+        root.path, root.config_directory, root.certdb_directory, root.certificate_database,
+        root.store_directory, root.msg_conf, root.initial_passwords,
+    )  # fmt: skip
+    for path in private:
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except FileNotFoundError:
+            continue
+        except OSError as failure:
+            yield str(ConfigurationError(f"cannot be read: {failure.strerror}", file=path))
+            continue
+        allowed = _allowed_mode(path, root)
+        if mode & ~allowed:
+            wrong = ConfigurationError(
+                f"others may use it (mode {mode:04o})", remedy=f"chmod {allowed:o}", file=path
+            )
+            yield str(wrong)
+
+
+def _allowed_mode(path: Path, root: ServerRoot) -> int:
+    if path.is_dir():
+        # The server root itself may be traversed: what lies below it is closed.
+        return 0o755 if path == root.path else 0o700
+    return 0o640 if path == root.msg_conf else 0o600
+
+
+def _open_token(root: ServerRoot, findings: Findings) -> InternalToken | None:
+    try:
+        password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
+        if warning := warning_about(password):
+            findings.warnings.append(warning)
+        return InternalToken.open(root.certificate_database, password)
+    except OperatorError as failure:
+        findings.add(failure)
+        return None
+
+
+def _check_personalities(
+    root: ServerRoot, configuration: Configuration, token: InternalToken, findings: Findings
+) -> None:
+    for service in ALPN:
+        option = nickname_option(configuration, service)
+        try:
+            ServiceContexts([service]).load(configuration, token)
+        except OperatorError as failure:
+            findings.add(
+                ConfigurationError(
+                    failure.what,
+                    remedy=failure.remedy,
+                    file=root.msg_conf,
+                    line=configuration.line_of(option),
+                )
+            )
+            continue
+        for nickname in nicknames_of(configuration, service):
+            left = days_left(token.require(nickname).certificate, datetime.now(UTC))
+            if left <= EXPIRY_WARNING_DAYS:
+                state = f"expires in {left} days" if left >= 0 else f"expired {-left} days ago"
+                findings.warnings.append(f"{option}: {nickname} {state}; renew it")
+
+
+def _check_ports(root: ServerRoot, configuration: Configuration, findings: Findings) -> None:
+    planned = planned_ports(configuration)
+    try:
+        check_distinct(planned)
+    except OperatorError as failure:
+        findings.add(failure)
+        return
+    ours = _ports_of_running_server(root)
+    for port in planned:
+        if port.port in ours:
+            continue
+        try:
+            bind(port.address, port.port, option=port.option, client_speaks_first=False).close()
+        except ListenError as failure:
+            line = configuration.line_of(port.option)
+            file = root.msg_conf if line else None
+            findings.add(ListenError(failure.what, remedy=failure.remedy, file=file, line=line))
+
+
+def _ports_of_running_server(root: ServerRoot) -> set[int]:
+    try:
+        answer = ask_server(root.control_socket, "status")
+    except OperatorError:
+        # No server runs here: then every port must be free.
+        return set()
+    ports = answer.get("ports")
+    assert isinstance(ports, list)
+    return {port["port"] for port in ports}

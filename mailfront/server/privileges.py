@@ -1,0 +1,39 @@
+"""Bind as root, serve as somebody else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+
+from mailfront.errors import ConfigurationError
+
+_log = logging.getLogger("mailfront.server")
+
+
+def drop_privileges(user_name: str) -> None:
+    """Become `user_name` for good, with the groups of that user; an empty name changes nothing.
+
+    Raises `ConfigurationError` if there is no such user, or we may not become it.
+    """
+    if not user_name:
+        if os.geteuid() == 0:
+            _log.warning("running as root; set local.serveruid to an unprivileged user")
+        return
+    try:
+        user = pwd.getpwnam(user_name)
+    except KeyError:
+        raise ConfigurationError(
+            f"local.serveruid names no user of this machine: {user_name!r}",
+            remedy="create the user, or name another: configutil -o local.serveruid -v USER",
+        ) from None
+    if os.geteuid() == user.pw_uid:
+        return
+    if os.geteuid() != 0:
+        raise ConfigurationError(
+            f"only root can become the user {user_name!r} (local.serveruid)",
+            remedy="start as root, or as that user",
+        )
+    os.initgroups(user_name, user.pw_gid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)

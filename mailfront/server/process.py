@@ -1,0 +1,199 @@
+"""The life of the server process: start in order, follow changes, drain, stop.
+
+Order: configuration, log, lock, keystore, ports (all or none), services, control socket; only then
+does anything accept. Stopping goes the other way round and loses no running command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.msg_conf import Configuration, load_configuration
+from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.nicknames import INTERNAL_TOKEN
+from mailfront.keystore.passwords import read_password, warning_about
+from mailfront.keystore.watch import KeystoreWatch
+from mailfront.listener.service_port import ServicePort
+from mailfront.observability.counters import Counters
+from mailfront.observability.log import start_logging
+from mailfront.server.certificates import ALPN, ServiceContexts
+from mailfront.server.control import Answer, ControlServer
+from mailfront.server.lock import ServerLock
+from mailfront.server.notification import notify
+from mailfront.server.privileges import drop_privileges
+from mailfront.server.reload import Reloader
+from mailfront.server.status import StatusReport
+from mailfront.server.wiring import BoundPort, Services, bind_ports
+
+_log = logging.getLogger("mailfront.server")
+
+# DESIGN: a change is followed within two seconds.
+LOOK_INTERVAL = 1.0
+READY_LINE = "mailfront ready"
+
+OnReady = Callable[[StatusReport], None]
+
+
+def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
+    """Run the server on `root` until SIGTERM or SIGINT; `on_ready` is called once it accepts.
+
+    Raises `OperatorError` if it cannot start; then nothing was started.
+    """
+    root.require_initialised()
+    configuration = load_configuration(root.msg_conf)
+    start_logging(configuration.string("logfile.default.loglevel"), log_file(root, configuration))
+    lock = ServerLock(root.lock_file)
+    try:
+        _raise_file_limit()
+        bound = bind_ports(configuration)
+        drop_privileges(configuration.string("local.serveruid"))
+        watch = KeystoreWatch(root.certificate_database)
+        password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
+        if warning := warning_about(password):
+            _log.warning(warning)
+        token = InternalToken.open(root.certificate_database, password)
+        server = _Server(root, configuration, token, watch)
+        loop_factory = (
+            uvloop.new_event_loop
+            if configuration.string("service.eventloop") == "uvloop"
+            else asyncio.new_event_loop
+        )
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(server.run(bound, on_ready))
+    finally:
+        lock.release()
+
+
+def log_file(root: ServerRoot, configuration: Configuration) -> Path | None:
+    """Where the log goes: a file in the server root, or None for standard error."""
+    destination = configuration.string("logfile.default.destination")
+    return None if destination == "stderr" else root.path / destination
+
+
+def host_name(configuration: Configuration) -> str:
+    """The name by which the server greets."""
+    return configuration.string("service.hostname") or socket.getfqdn()
+
+
+class _Server:
+    """What runs inside the event loop."""
+
+    def __init__(
+        self,
+        root: ServerRoot,
+        configuration: Configuration,
+        token: InternalToken,
+        watch: KeystoreWatch,
+    ) -> None:
+        self._root = root
+        self._configuration = configuration
+        self._contexts = ServiceContexts(ALPN)
+        self._contexts.load(configuration, token)
+        self._reloader = Reloader(root, configuration, token, watch, self._contexts)
+        self._counters = Counters()
+        self._status = StatusReport(configuration, self._counters, self._problems)
+        self._stop = asyncio.Event()
+        self._ports: list[ServicePort] = []
+        self._services: Services | None = None
+
+    async def run(self, bound: list[BoundPort], on_ready: OnReady | None) -> None:
+        """Serve until asked to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._reloader.look(forced=True))
+        services = self._services = Services(
+            self._root,
+            self._configuration,
+            host_name(self._configuration),
+            self._counters,
+            self._status,
+        )
+        self._ports = await services.ports(bound, self._contexts)
+        self._status.ports = self._ports
+        self._status.event_loop = type(loop).__module__.partition(".")[0]
+        control = ControlServer(
+            self._root.control_socket, {"status": self._tell_status, "reload": self._reload}
+        )
+        await control.start()
+        for port in self._ports:
+            await port.start()
+        self._announce(on_ready)
+        await self._follow_changes()
+        notify("STOPPING=1")
+        await self._drain()
+        await services.close()
+        await control.stop()
+        _log.info("stopped")
+
+    def _announce(self, on_ready: OnReady | None) -> None:
+        _log.info("ready: %d ports", len(self._ports))
+        if on_ready is not None:
+            on_ready(self._status)
+        else:
+            sys.stdout.write(f"{READY_LINE}\n")
+            sys.stdout.flush()
+        notify("READY=1")
+
+    async def _follow_changes(self) -> None:
+        while not self._stop.is_set():
+            self._reloader.look()
+            try:
+                async with asyncio.timeout(LOOK_INTERVAL):
+                    await self._stop.wait()
+            except TimeoutError:
+                continue
+
+    async def _drain(self) -> None:
+        """No new connections; running commands finish, for a bounded time."""
+        assert self._services is not None
+        for port in self._ports:
+            port.stop_accepting()
+            port.stop_sessions()
+        self._services.stop_web()
+        try:
+            async with asyncio.timeout(self._configuration.integer("service.draintimeout")):
+                await self._drained()
+        except TimeoutError:
+            left = sum(port.cut_sessions() for port in self._ports)
+            _log.warning("%d connections did not end in time and were cut", left)
+            await self._drained()
+
+    async def _drained(self) -> None:
+        for port in self._ports:
+            await port.drained()
+
+    def _problems(self) -> list[str]:
+        problems = self._contexts.problems()
+        if self._reloader.problem:
+            problems.append(self._reloader.problem)
+        if self._services is not None and self._services.directory.problem:
+            problems.append(self._services.directory.problem)
+        waiting = self._reloader.waiting_for_restart()
+        if waiting:
+            problems.append("changed, but waiting for a restart: " + ", ".join(waiting))
+        return problems
+
+    async def _tell_status(self) -> Answer:
+        return self._status.status().as_json()
+
+    async def _reload(self) -> Answer:
+        self._reloader.look(forced=True)
+        return {"problems": self._problems()}
+
+
+def _raise_file_limit() -> None:
+    """As many open files as the kernel allows: every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,235 @@
+"""Configuration into services: every part is made here and handed to the parts that need it.
+
+This is the only module that knows all packages. It opens nothing that others must wait for: the
+keystore is already open, sockets are bound by `bind_ports`, and nothing is accepted yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+
+from mailfront.authentication.authenticate import PasswordAuthenticator
+from mailfront.backend.embedded.delivery import StoreSink
+from mailfront.backend.embedded.imap.session import EmbeddedImap
+from mailfront.backend.embedded.pop import EmbeddedPop
+from mailfront.backend.embedded.reader import StoreReader
+from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.msg_conf import Configuration
+from mailfront.directory.embedded import EmbeddedDirectory
+from mailfront.directory.lookup import RecipientDirectory
+from mailfront.front.action import FrontState
+from mailfront.front.connection import FrontConnection
+from mailfront.front.http.application import WebmailParts, create_application
+from mailfront.front.http.redirect import create_redirect
+from mailfront.front.http.settings import MailPorts, WebmailSettings
+from mailfront.front.imap.state import ImapFront
+from mailfront.front.pop.state import PopFront
+from mailfront.front.settings import FrontSettings
+from mailfront.front.smtp.front import SmtpFront
+from mailfront.front.smtp.settings import Role, SmtpSettings
+from mailfront.front.smtp.submission import WebmailSubmission
+from mailfront.interfaces.backend import Backend
+from mailfront.interfaces.status import StatusSource
+from mailfront.listener.limits import ConnectionLimits
+from mailfront.listener.service_port import Front, PortSettings, ServicePort
+from mailfront.listener.sockets import bind
+from mailfront.observability.counters import Counters
+from mailfront.server.certificates import ServiceContexts
+from mailfront.server.ports import check_distinct, offers_starttls, planned_ports
+from mailfront.store.mail_store import MailStore
+
+BANNER = "mailfront ready"
+_MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPort:
+    """A port that is bound but does not accept yet."""
+
+    settings: PortSettings
+    listener: socket.socket
+
+
+def bind_ports(configuration: Configuration) -> list[BoundPort]:
+    """Bind every port or none. Raises `ListenError` or `ConfigurationError`."""
+    bound: list[BoundPort] = []
+    planned = planned_ports(configuration)
+    check_distinct(planned)
+    try:
+        for settings in planned:
+            listener = bind(
+                settings.address,
+                settings.port,
+                option=settings.option,
+                client_speaks_first=settings.implicit_tls,
+            )
+            bound.append(BoundPort(settings, listener))
+    except BaseException:
+        for port in bound:
+            port.listener.close()
+        raise
+    return bound
+
+
+class Services:
+    """All services over one server root. Made inside the running loop."""
+
+    def __init__(
+        self,
+        root: ServerRoot,
+        configuration: Configuration,
+        hostname: str,
+        counters: Counters,
+        status: StatusSource,
+    ) -> None:
+        self.directory = EmbeddedDirectory(root.users_ldif)
+        self._configuration = configuration
+        self._hostname = hostname
+        self._counters = counters
+        self._store = MailStore(root.store_directory)
+        self._authenticator = PasswordAuthenticator(
+            self.directory, configuration.string("service.defaultdomain")
+        )
+        administrators = configuration.names("store.admins")
+        recipients = RecipientDirectory(
+            self.directory,
+            default_domain=configuration.string("service.defaultdomain"),
+            administrators=administrators,
+        )
+        self._sink = StoreSink(self._store, recipients.resolve)
+        self._smtp_settings = SmtpSettings(
+            hostname=hostname,
+            domain=configuration.string("service.defaultdomain"),
+            size_limit=configuration.integer("service.smtp.sizelimit"),
+            bad_command_limit=configuration.integer("service.badcommandlimit"),
+            spool_directory=root.store_directory,
+        )
+        root.store_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._imap_backend = EmbeddedImap(
+            self._store, append_limit=configuration.integer("service.imap.literallimit")
+        )
+        self._pop_backend = EmbeddedPop(self._store)
+        self._web = web.AppRunner(
+            create_application(
+                self._webmail_settings(administrators),
+                WebmailParts(
+                    authenticator=self._authenticator,
+                    reader=StoreReader(self._store),
+                    submission=WebmailSubmission(self._smtp_settings, self._sink),
+                    status=status,
+                ),
+            ),
+            access_log=None,
+            keepalive_timeout=configuration.integer("service.http.idletimeout") * _MINUTE,
+        )
+        self._redirect = web.AppRunner(
+            create_redirect(configuration.integer("service.http.sslport")), access_log=None
+        )
+
+    async def ports(self, bound: list[BoundPort], contexts: ServiceContexts) -> list[ServicePort]:
+        """Join every bound port to its front."""
+        await self._web.setup()
+        await self._redirect.setup()
+        limits = ConnectionLimits(
+            total=self._configuration.integer("service.maxconnections"),
+            per_address=self._configuration.integer("service.connectionsperaddress"),
+        )
+        return [
+            ServicePort(
+                port.settings,
+                port.listener,
+                contexts.slots[port.settings.service],
+                self._front(port.settings),
+                limits,
+                self._counters,
+            )
+            for port in bound
+        ]
+
+    def stop_web(self) -> None:
+        """Close HTTP connections that only wait for a further request."""
+        for runner in (self._web, self._redirect):
+            if runner.server is not None:
+                runner.server.pre_shutdown()
+
+    async def close(self) -> None:
+        """End what is left after the connections have ended."""
+        await self._web.cleanup()
+        await self._redirect.cleanup()
+        self._authenticator.close()
+        self._store.close()
+
+    def _front(self, port: PortSettings) -> Front:
+        match port.name:
+            case "smtp" | "submission" | "submissions":
+                role = Role.MX if port.name == "smtp" else Role.SUBMISSION
+                settings = replace(self._smtp_settings, tls_available=not port.implicit_tls)
+                return SmtpFront(
+                    role, settings, self._authenticator, self._sink, self._counters.add
+                )
+            case "https":
+                return _server(self._web)
+            case "http":
+                return _server(self._redirect)
+            case "imap" | "imaps":
+                return self._mail_front(port, ImapFront, self._imap_backend)
+            case _:
+                return self._mail_front(port, PopFront, self._pop_backend)
+
+    def _mail_front(
+        self, port: PortSettings, state: Callable[..., FrontState], backend: Backend
+    ) -> Front:
+        group = port.service
+        settings = FrontSettings(
+            banner=f"{self._hostname} {BANNER}",
+            tls_available=not port.implicit_tls and offers_starttls(self._configuration, group),
+            plaintext_login=self._configuration.integer(f"service.{group}.plaintextmincipher") == 0,
+            login_timeout=self._configuration.integer("service.logintimeout"),
+            idle_timeout=self._configuration.integer(f"service.{group}.idletimeout") * _MINUTE,
+            bad_command_limit=self._configuration.integer("service.badcommandlimit"),
+        )
+
+        def front() -> asyncio.Protocol:
+            return FrontConnection(
+                port.service,
+                state(settings, secure=port.implicit_tls),
+                settings,
+                self._authenticator,
+                backend,
+                self._counters.add,
+            )
+
+        return front
+
+    def _webmail_settings(self, administrators: tuple[str, ...]) -> WebmailSettings:
+        configuration = self._configuration
+        domain = configuration.string("service.defaultdomain")
+        planned = {port.name: port.port for port in planned_ports(configuration)}
+        return WebmailSettings(
+            hostname=self._hostname,
+            domain=domain,
+            admins=frozenset(
+                name if "@" in name else f"{name}@{domain}" for name in administrators
+            ),
+            session_timeout=configuration.integer("service.http.sessiontimeout") * _MINUTE,
+            size_limit=configuration.integer("service.smtp.sizelimit"),
+            ports=MailPorts(
+                imaps=planned.get("imaps", 0),
+                imap=planned.get("imap", 0),
+                pop3s=planned.get("pop3s", 0),
+                pop3=planned.get("pop3", 0),
+                submissions=planned.get("submissions", 0),
+                submission=planned.get("submission", 0),
+            ),
+        )
+
+
+def _server(runner: web.AppRunner) -> Front:
+    server = runner.server
+    assert server is not None
+    return server
