@@ -142,22 +142,23 @@ class PasswordAuthenticator:
         if under_way is None:
             if not self._checker.has_room():
                 return Refusal(_LATER, "too many logins at once", temporary=True)
-            # The check goes on when the client leaves, so that leaving early gains nothing.
+            # Counted here, not in the task, which starts only after other logins have been judged.
             self._throttle.begin(attempt)
-            under_way = start_task(self._check(entry, attempt, key, password), name="password")
+            answer = self._checker.check(entry.password_values if entry else (), password)
+            under_way = start_task(self._settle(entry, attempt, key, answer), name="password")
             self._under_way[key] = under_way
+        # The check goes on when the client leaves, so that leaving early gains nothing.
         if await asyncio.shield(under_way):
             return None
         return Refusal(_WRONG, "unknown user" if entry is None else "wrong password")
 
-    async def _check(
-        self, entry: Entry | None, attempt: Attempt, key: bytes, password: Secret
+    async def _settle(
+        self, entry: Entry | None, attempt: Attempt, key: bytes, answer: Awaitable[bool]
     ) -> bool:
-        """Check once for all who ask the same at the same time."""
+        """Await one check for all who ask the same at the same time, and count its outcome."""
         right = False
         try:
-            values = entry.password_values if entry is not None else ()
-            right = await self._checker.check(values, password) and entry is not None
+            right = await answer and entry is not None
         finally:
             del self._under_way[key]
             (self._throttle.succeeded if right else self._throttle.failed)(attempt)

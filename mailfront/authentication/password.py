@@ -20,7 +20,7 @@ import re
 import secrets
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 
@@ -129,13 +129,13 @@ class PasswordChecker:
         """Return whether one more check can be taken."""
         return self._held < self._waiting
 
-    async def check(self, values: Sequence[str], password: Secret) -> bool:
-        """Return what `verify` returns, without blocking the event loop."""
+    def check(self, values: Sequence[str], password: Secret) -> Awaitable[bool]:
+        """Begin a check, held from now on; awaited, it gives what `verify` returns."""
         with self._count:
             self._held += 1
         future = self._executor.submit(verify, tuple(values), password)
         future.add_done_callback(self._ended)
-        return await asyncio.wrap_future(future)
+        return asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Drop what waits and let the threads end."""

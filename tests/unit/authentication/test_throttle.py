@@ -1,0 +1,167 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailfront.authentication import throttle as module
+from mailfront.authentication.throttle import ScoreTable, Throttle, address_block
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def throttle(clock):
+    return Throttle(clock=clock, user_limit=5, address_limit=10, half_life=300)
+
+
+def fail(throttle, address, user, times=1):
+    for _ in range(times):
+        attempt = throttle.judge(address, user)
+        if attempt.refused:
+            return
+        throttle.begin(attempt)
+        throttle.failed(attempt)
+
+
+def succeed(throttle, address, user):
+    attempt = throttle.judge(address, user)
+    assert not attempt.refused
+    throttle.begin(attempt)
+    throttle.succeeded(attempt)
+
+
+def test_the_delay_grows_with_each_failure_up_to_a_bound():
+    throttle = Throttle(clock=Clock())
+    delays = []
+    for _ in range(12):
+        delays.append(throttle.judge("192.0.2.1", "alice").delay)
+        fail(throttle, "192.0.2.1", "alice")
+    assert delays[:4] == [0, 0.5, 1.5, 3.5]
+    assert delays == sorted(delays)
+    assert delays[-1] == module.MAXIMUM_DELAY
+
+
+def test_too_many_failures_for_a_user_refuse_from_everywhere_until_they_decay(throttle, clock):
+    for number in range(5):
+        fail(throttle, f"192.0.2.{number}", "alice")
+    assert throttle.judge("198.51.100.1", "alice").refused
+    assert not throttle.judge("198.51.100.1", "bob").refused
+    clock.now += 1
+    assert not throttle.judge("198.51.100.1", "alice").refused
+    fail(throttle, "198.51.100.1", "alice")
+    assert throttle.judge("198.51.100.1", "alice").refused
+
+
+def test_too_many_failures_from_an_address_refuse_every_unfamiliar_user(throttle, clock):
+    for number in range(10):
+        fail(throttle, "192.0.2.1", f"user{number}")
+    assert throttle.judge("192.0.2.1", "bob").refused
+    assert throttle.judge("::ffff:192.0.2.1", "bob").refused
+    assert not throttle.judge("192.0.2.2", "bob").refused
+    clock.now += 300
+    assert not throttle.judge("192.0.2.1", "bob").refused
+
+
+def test_nobody_waits_longer_than_one_half_life_after_the_last_failure(throttle, clock):
+    attempts = [throttle.judge("192.0.2.1", f"user{number}") for number in range(200)]
+    for attempt in attempts:
+        throttle.begin(attempt)
+    for attempt in attempts:
+        throttle.failed(attempt)
+    clock.now += 299
+    assert throttle.judge("192.0.2.1", "bob").refused
+    clock.now += 2
+    assert not throttle.judge("192.0.2.1", "bob").refused
+
+
+def test_who_logged_in_from_there_before_is_not_locked_out_by_others(throttle):
+    succeed(throttle, "192.0.2.1", "alice")
+    for number in range(10):
+        fail(throttle, "192.0.2.1", f"user{number}")
+    fail(throttle, "198.51.100.1", "alice", 5)
+    attempt = throttle.judge("192.0.2.1", "alice")
+    assert (attempt.refused, attempt.delay) == (False, 0)
+
+
+def test_guessing_for_a_familiar_user_is_limited_all_the_same(throttle):
+    succeed(throttle, "192.0.2.1", "alice")
+    fail(throttle, "192.0.2.1", "alice", 5)
+    assert throttle.judge("192.0.2.1", "alice").refused
+
+
+def test_a_success_does_not_wash_an_address_or_a_user_clean(throttle):
+    for number in range(4):
+        fail(throttle, "192.0.2.1", f"user{number}", 2)
+    fail(throttle, "192.0.2.1", "alice", 1)
+    succeed(throttle, "192.0.2.1", "mallory")
+    fail(throttle, "192.0.2.1", "another")
+    assert throttle.judge("192.0.2.1", "bob").refused
+
+
+def test_attempts_count_from_their_beginning(throttle):
+    attempts = []
+    while not (attempt := throttle.judge("192.0.2.1", "alice")).refused:
+        throttle.begin(attempt)
+        attempts.append(attempt)
+    assert len(attempts) == 5
+    for attempt in attempts:
+        throttle.succeeded(attempt)
+    assert not throttle.judge("192.0.2.1", "bob").refused
+
+
+def test_an_address_has_a_bounded_number_of_attempts_under_way():
+    throttle = Throttle(clock=Clock())
+    attempts = [throttle.judge("192.0.2.1", f"u{n}") for n in range(module.PARALLEL_LIMIT)]
+    for attempt in attempts:
+        throttle.begin(attempt)
+    assert throttle.judge("192.0.2.1", "alice").refused
+    assert not throttle.judge("192.0.2.2", "alice").refused
+    throttle.succeeded(attempts[0])
+    assert not throttle.judge("192.0.2.1", "alice").refused
+
+
+def test_tables_are_bounded_and_the_longest_untouched_entry_makes_room():
+    table = ScoreTable(capacity=100, half_life=300, ceiling=10)
+    table.add(b"first", 5, 0)
+    for number in range(99):
+        table.add(str(number).encode(), 1, 0)
+    table.add(b"first", 1, 0)
+    for number in range(99):
+        table.add(b"x" + str(number).encode(), 1, 0)
+    assert len(table) == 100
+    assert table.score(b"first", 0) == 6
+    assert b"0" not in table
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1, 1))))
+def test_a_score_stays_within_its_bounds(steps):
+    table = ScoreTable(capacity=10, half_life=300, ceiling=10)
+    now = 0.0
+    for pause, amount in steps:
+        now += pause
+        table.add(b"a", amount, now)
+        assert 0 <= table.score(b"a", now) <= 10
+
+
+@pytest.mark.parametrize(
+    ("address", "block"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("unix", "unix"),
+    ],
+)
+def test_an_ipv6_network_counts_as_one_address(address, block):
+    assert address_block(address) == block
