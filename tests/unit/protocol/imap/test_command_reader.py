@@ -54,13 +54,21 @@ def test_a_synchronising_literal_asks_for_leave_first() -> None:
     reader, buffer = CommandReader(policy=BEFORE_LOGIN), ReceiveBuffer(b"a LOGIN {5}\r\n")
     assert reader.next(buffer) == Continuation(b"a")
     assert reader.next(buffer) is None
-    assert reader.inside_command
     buffer.feed(b"alice {6}\r\n")
     assert reader.next(buffer) == Continuation(b"a")
     buffer.feed(b"secret\r\nb NOOP\r\n")
     assert reader.next(buffer) == Command(b"a", b"LOGIN", b"{5}\r\nalice {6}\r\nsecret")
-    assert not reader.inside_command
     assert reader.next(buffer) == Command(b"b", b"NOOP", b"")
+
+
+def test_it_is_known_whether_a_command_is_incomplete() -> None:
+    reader, buffer, inside = CommandReader(policy=BEFORE_LOGIN), ReceiveBuffer(), []
+    for piece in (b"a LOGIN {5}\r\n", b"al", b"ice x\r\n"):
+        buffer.feed(piece)
+        while reader.next(buffer) is not None:
+            pass
+        inside.append(reader.inside_command)
+    assert inside == [True, True, False]
 
 
 def test_a_non_synchronising_literal_is_simply_read() -> None:

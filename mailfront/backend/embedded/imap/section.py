@@ -1,0 +1,137 @@
+"""The bytes of a body section (RFC 3501 §6.4.5): where they are in the message, never made anew.
+
+Only HEADER.FIELDS is put together, from the header's own lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from mailfront.backend.embedded.imap.state import Session
+from mailfront.backend.embedded.imap.values import read_header
+from mailfront.backend.embedded.imap.view import View
+from mailfront.protocol.imap.fetch_item import Section, SectionText
+from mailfront.protocol.mime.header import header_fields
+from mailfront.protocol.mime.scan import Part, scan
+from mailfront.store.message_file import MessageFile
+
+# Messages up to this size are scanned at once; larger ones in a thread.
+_SCANNED_INLINE = 256 * 1024
+
+# Octets as they are, or the place of octets in the message, or nothing there (NIL).
+Content = bytes | range | None
+
+
+class Message:
+    """One message whose sections are asked for; its file is opened when first needed.
+
+    `header` is the header block where it is known already. A context manager.
+    """
+
+    def __init__(self, session: Session, view: View, uid: int, header: bytes | None) -> None:
+        self._session = session
+        self._view = view
+        self._uid = uid
+        self._header = header
+        self._opened: MessageFile | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def file(self) -> MessageFile:
+        """The message's file. Raises `MessageGoneError`."""
+        if self._opened is None:
+            self._opened = self._view.mailbox.open_message(self._uid)
+        return self._opened
+
+    @property
+    def header(self) -> bytes:
+        """The header block, its blank line included."""
+        if self._header is None:
+            self._header = read_header(self.file)
+        return self._header
+
+    async def content(self, section: Section) -> Content:
+        """What the section holds, the partial already applied."""
+        whole = await (self._of_part(section) if section.path else self._of_message(section))
+        if whole is None or section.partial is None:
+            return whole
+        offset, count = section.partial
+        return whole[offset : offset + count]
+
+    def octets(self, place: range) -> Iterator[bytes]:
+        """Read a place in the message in pieces."""
+        return self.file.chunks(place.start, len(place))
+
+    async def _of_message(self, section: Section) -> Content:
+        match section.text:
+            case SectionText.EVERYTHING:
+                return range(self.file.size)
+            case SectionText.TEXT:
+                return range(min(len(self.header), self.file.size), self.file.size)
+            case SectionText.HEADER:
+                return self.header
+            case _:
+                return _chosen_fields(self.header, section)
+
+    async def _of_part(self, section: Section) -> Content:
+        part = (await self._structure()).part_at(section.path)
+        if part is None:
+            return None
+        if section.text is SectionText.EVERYTHING:
+            return range(part.body_start, part.body_end)
+        if section.text is SectionText.MIME:
+            return range(part.header_start, part.body_start)
+        # HEADER and TEXT of a part exist only inside a message/rfc822 part.
+        inner = part.message
+        if inner is None:
+            return None
+        if section.text is SectionText.TEXT:
+            return range(inner.body_start, inner.body_end)
+        header = range(inner.header_start, inner.body_start)
+        if section.text is SectionText.HEADER:
+            return header
+        return _chosen_fields(b"".join(self.octets(header)), section)
+
+    async def _structure(self) -> Part:
+        known = self._view.scanned
+        if known is not None and known[0] == self._uid:
+            return known[1]
+        file = self.file
+        if file.size <= _SCANNED_INLINE:
+            part = scan(file.read())
+        else:
+            part = await self._session.run(_scan_file, file)
+        self._view.scanned = (self._uid, part)
+        return part
+
+
+def _scan_file(file: MessageFile) -> Part:
+    return scan(file.read())
+
+
+def _chosen_fields(header: bytes, section: Section) -> bytes:
+    """The fields asked for (or all others), always with a blank line after them."""
+    wanted = section.text is SectionText.HEADER_FIELDS
+    names = frozenset(section.fields)
+    lines = [
+        header[field.start : field.end]
+        for field in header_fields(header)
+        if (field.name.upper() in names) is wanted
+    ]
+    if lines and not lines[-1].endswith(b"\n"):
+        lines.append(b"\r\n")
+    lines.append(b"\r\n")
+    return b"".join(lines)
