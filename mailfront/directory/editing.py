@@ -65,11 +65,13 @@ def remove_entry(path: Path, address: str) -> None:
     def remove(content: bytes, users: Users) -> bytes:
         entry = find_user(users, user, path)
         lines = _lines(content)
-        last = entry.end
-        # The blank line that followed the entry goes with it.
-        if last <= len(lines) and not lines[last - 1].strip():
-            last += 1
-        return b"".join(lines[: entry.line - 1] + lines[last - 1 :])
+        before, after = lines[: entry.line - 1], lines[entry.end - 1 :]
+        # One of the blank lines around the entry goes with it.
+        if after and not after[0].strip():
+            after = after[1:]
+        elif not after and before and not before[-1].strip():
+            before = before[:-1]
+        return b"".join(before + after)
 
     _change(path, remove)
 
@@ -176,7 +178,7 @@ def _new_record(
         ("userPassword", password_hash),
     ]
     encoded = [(attribute, text.encode()) for attribute, text in texts]
-    return format_record(f"uid={_escape_dn(local)},ou=people,{components}", encoded)
+    return format_record(f"uid={_escape_dn(local)},ou=People,{components}", encoded)
 
 
 def _escape_dn(value: str) -> str:

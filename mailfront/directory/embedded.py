@@ -25,7 +25,7 @@ __all__ = ["EmbeddedDirectory", "add_entry", "remove_entry", "replace_password"]
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at the file."""
 
-LARGE_FILE_OCTETS = 1024 * 1024
+LARGE_FILE_OCTETS = 256 * 1024
 """From this size on a re-read would hold up the event loop for more than some 50 ms."""
 
 _log = logging.getLogger("mailfront.directory")

@@ -51,7 +51,7 @@ def test_the_first_user_makes_the_file_for_its_owner_alone(tmp_path):
     add_entry(path, "alice@example.test", "{ARGON2}x")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_bytes().startswith(
-        b"version: 1\n\ndn: uid=alice,ou=people,dc=example,dc=test\n"
+        b"version: 1\n\ndn: uid=alice,ou=People,dc=example,dc=test\n"
     )
     assert users(path).by_login.keys() == {"alice@example.test"}
 
@@ -59,7 +59,7 @@ def test_the_first_user_makes_the_file_for_its_owner_alone(tmp_path):
 def test_signs_that_mean_something_in_a_name_are_escaped(tmp_path):
     path = tmp_path / "users.ldif"
     add_entry(path, "#a+b=c@example.test", "{ARGON2}x")
-    assert b"dn: uid=\\#a\\+b\\=c,ou=people" in path.read_bytes()
+    assert b"dn: uid=\\#a\\+b\\=c,ou=People" in path.read_bytes()
 
 
 @pytest.mark.parametrize("address", ["alice@example.test", "ROBERT@example.test"])
@@ -85,6 +85,13 @@ def test_a_removed_user_takes_only_their_lines_along(path):
     )
     remove_entry(path, "bob@example.test")
     assert path.read_bytes() == b"version: 1\n# our people\n\n# Alice, since 2024\n# the end"
+
+
+def test_a_user_added_and_removed_leaves_no_trace(path):
+    path.write_bytes(HAND_MADE + b"\n")
+    add_entry(path, "carol@example.test", "{ARGON2}x")
+    remove_entry(path, "carol@example.test")
+    assert path.read_bytes() == HAND_MADE + b"\n"
 
 
 def test_a_new_password_replaces_all_old_ones_and_nothing_else(path):
