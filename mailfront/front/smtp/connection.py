@@ -65,17 +65,14 @@ class SmtpConnection(SMTP):
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`: data of a message goes straight to its reader."""
-        transfer = self._transfer
-        if transfer is None:
+        if self._transfer is None:
             self._lines.feed(data)
             if len(self._lines) > INPUT_HIGH_WATER:
                 self._pause_reading()
         else:
-            transfer.feed(data)
             self._deadline = self._data_deadline()
-            if not transfer.needs_attention:
+            if not self._feed_transfer(self._transfer, data):
                 return
-            self._pause_reading()
         self.wake()
 
     def eof_received(self) -> bool:
@@ -161,18 +158,18 @@ class SmtpConnection(SMTP):
         settings = self.settings
         transfer = DataTransfer(message, settings.size_limit, settings.memory_limit)
         self._message_overdue = self.loop.time() + settings.message_timeout
-        if len(self._lines):
-            transfer.feed(self._lines.take_all())
         self._transfer = transfer
         self.expect_by(self._data_deadline())
         try:
+            if len(self._lines):
+                self._feed_transfer(transfer, self._lines.take_all())
             while not (transfer.finished or transfer.abandoned):
                 if transfer.needs_spooling:
                     await self._spool(transfer)
-                await self.more_input()
+                else:
+                    await self.more_input()
         finally:
             self._transfer = None
-        self._lines.feed(transfer.leftover)
         return transfer
 
     def has_unread_input(self) -> bool:
@@ -211,11 +208,28 @@ class SmtpConnection(SMTP):
     async def more_input(self) -> None:
         """Send what is queued, then wait until something arrives. Raises `PeerGoneError`."""
         self._resume_reading()
-        await self.flush()
+        self.write_replies()
+        if self._writable is not None:
+            # Something may arrive meanwhile: the caller looks again.
+            await self._writable
+            return
         if self._input_ended or self.client.is_closing():
             raise PeerGoneError("the client closed the connection")
         self._arrival = self.loop.create_future()
         await self._arrival
+
+    def _feed_transfer(self, transfer: DataTransfer, data: bytes) -> bool:
+        """Give octets to the message; return whether the session must act."""
+        transfer.feed(data)
+        if transfer.finished:
+            # From here on octets are commands again, even before the session wakes up.
+            self._transfer = None
+            self._lines.feed(transfer.leftover)
+            return True
+        if transfer.needs_spooling or transfer.abandoned:
+            self._pause_reading()
+            return True
+        return False
 
     async def _spool(self, transfer: DataTransfer) -> None:
         self.suspend_deadline()

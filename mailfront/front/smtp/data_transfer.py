@@ -51,11 +51,6 @@ class DataTransfer:
         """Whether so much is in memory that no more should be received before it is on disk."""
         return self.message.in_memory >= self._memory_limit
 
-    @property
-    def needs_attention(self) -> bool:
-        """Whether the session must act now; else it can sleep on."""
-        return self._reader.finished or self.abandoned or self.needs_spooling
-
     def feed(self, data: bytes) -> None:
         """Take received octets."""
         self._received += len(data)

@@ -32,7 +32,8 @@ def test_auth_is_checked_and_ignored_where_it_was_offered(value: str) -> None:
     ("text", "code"),
     [
         ("SIZE", 501), ("SIZE=", 501), ("SIZE=-1", 501), ("SIZE=1x", 501),
-        ("SIZE=" + "9" * 21, 501), ("SIZE=1 SIZE=2", 501), ("BODY=BINARYMIME", 501), ("BODY", 501), ("SMTPUTF8=1", 501),
+        ("SIZE=" + "9" * 21, 501),
+        ("SIZE=1 SIZE=2", 501), ("BODY=BINARYMIME", 501), ("BODY", 501), ("SMTPUTF8=1", 501),
         ("AUTH=a+2", 501), ("AUTH", 501), ("-X=1", 501), ("SIZE==1", 501), ("SIZE=1\x01", 501),
         ("RET=FULL", 555), ("XFOO", 555),
     ],

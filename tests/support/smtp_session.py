@@ -1,0 +1,181 @@
+"""An SMTP session without sockets: a transport in memory, users, a sink, a written conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailfront.front.smtp import Role, SmtpFront, SmtpSettings
+from mailfront.interfaces.authenticator import Identity, Refusal
+from mailfront.interfaces.message_sink import Destination, Envelope, Message
+from mailfront.interfaces.peer import Peer, TlsFacts
+from mailfront.interfaces.secret import Secret
+
+TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, resumed=False, nickname="smtp-cert")
+ALICE = "alice@example.test"
+BOB = "bob@example.test"
+PASSWORD = "correct-horse-battery"
+LOCAL = frozenset({ALICE, "alias@example.test", BOB, "postmaster@example.test", "ü@example.test"})
+
+
+class Users:
+    """One user, whose address is her login."""
+
+    def __init__(self) -> None:
+        self.attempts: list[tuple[str, str, str]] = []
+        self.temporary = False
+
+    async def authenticate(
+        self, service: str, login: str, password: Secret, peer: Peer, method: str
+    ) -> Identity | Refusal:
+        self.attempts.append((service, login, method))
+        if self.temporary:
+            return Refusal("later", "directory away", temporary=True)
+        if (login, password.reveal()) == (ALICE, PASSWORD):
+            return Identity(ALICE, frozenset({ALICE, "alias@example.test"}), method)
+        return Refusal("wrong", "wrong password")
+
+
+class Sink:
+    """Keeps what it accepts; `failure` is raised instead."""
+
+    def __init__(self) -> None:
+        self.accepted: list[tuple[Envelope, bytes]] = []
+        self.failure: Exception | None = None
+        self.release: asyncio.Event | None = None
+
+    def destination(self, recipient: str) -> Destination:
+        if not recipient.endswith("@example.test"):
+            return Destination.FOREIGN
+        return Destination.LOCAL if recipient.lower() in LOCAL else Destination.UNKNOWN_USER
+
+    async def accept(self, envelope: Envelope, message: Message) -> None:
+        if self.release is not None:
+            await self.release.wait()
+        if self.failure is not None:
+            raise self.failure
+        content = b"".join(message.chunks())
+        assert len(content) == message.size
+        self.accepted.append((envelope, content))
+
+
+@dataclass
+class Record:
+    """What a front notes on its connection."""
+
+    user: str = ""
+    method: str = ""
+    reason: str = ""
+
+    def end(self, reason: str) -> None:
+        self.reason = self.reason or reason
+
+
+class MemoryTransport(asyncio.Transport):
+    """A client's connection in memory; `start_tls` waits for the test to finish the handshake."""
+
+    def __init__(self, tls: TlsFacts | None) -> None:
+        super().__init__()
+        self.peer = Peer("192.0.2.7", 40000, "192.0.2.1", 25)
+        self.record = Record()
+        self.tls_facts = tls
+        self.sent = b""
+        self.writes = 0
+        self.closed = False
+        self.paused = False
+        self.handshake: Callable[[TlsFacts], None] | None = None
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent += bytes(data)
+        self.writes += 1
+
+    def start_tls(self, on_done: Callable[[TlsFacts], None]) -> None:
+        self.handshake = on_done
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+
+@dataclass
+class SmtpConversation:
+    """One session: what the test sends, and the reply lines that came back."""
+
+    role: Role = Role.MX
+    settings: SmtpSettings = field(default_factory=lambda: SmtpSettings("mx.example.test"))
+    tls: TlsFacts | None = None
+    users: Users = field(default_factory=Users)
+    sink: Sink = field(default_factory=Sink)
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        front = SmtpFront(self.role, self.settings, self.users, self.sink, self._count)
+        self.transport = MemoryTransport(self.tls)
+        self.protocol = front()
+        self.protocol.connection_made(self.transport)
+
+    def _count(self, name: str) -> None:
+        self.counters[name] += 1
+
+    @property
+    def closed(self) -> bool:
+        return self.transport.closed
+
+    async def replies(self) -> list[str]:
+        """Everything sent since the last call, once the session has come to rest."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+        sent, self.transport.sent = self.transport.sent, b""
+        return sent.decode("ascii").splitlines()
+
+    async def say(self, *lines: str | bytes) -> list[str]:
+        """Send command lines in one piece; return the replies."""
+        encoded = (line if isinstance(line, bytes) else line.encode() for line in lines)
+        return await self.send(b"".join(line + b"\r\n" for line in encoded))
+
+    async def send(self, data: bytes) -> list[str]:
+        """Send octets in one piece; return the replies."""
+        if not self.closed:
+            self.protocol.data_received(data)
+        return await self.replies()
+
+    async def greeted(self) -> SmtpConversation:
+        """This conversation after greeting and EHLO."""
+        await self.replies()
+        await self.say("EHLO client.example")
+        return self
+
+    async def handshake(self) -> None:
+        """Finish the TLS handshake that the session has asked for."""
+        assert self.transport.handshake is not None
+        self.transport.tls_facts = TLS
+        self.transport.handshake(TLS)
+        await self.replies()
+
+    async def finish(self) -> None:
+        """The client goes away."""
+        self.transport.closed = True
+        self.protocol.connection_lost(None)
+        await self.replies()
+
+
+def code_of(replies: list[str]) -> str:
+    """Basic and enhanced code of the only reply."""
+    assert len(replies) == 1, replies
+    return " ".join(replies[0].split()[:2])
