@@ -24,9 +24,9 @@ from mailfront.directory.embedded import EmbeddedDirectory
 from mailfront.directory.lookup import RecipientDirectory
 from mailfront.front.action import FrontState
 from mailfront.front.connection import FrontConnection
-from mailfront.front.http.application import WebmailParts, create_application
+from mailfront.front.http.application import create_application
 from mailfront.front.http.redirect import create_redirect
-from mailfront.front.http.settings import MailPorts, WebmailSettings
+from mailfront.front.http.settings import MailAccess, WebSettings
 from mailfront.front.imap.state import ImapFront
 from mailfront.front.pop.state import PopFront
 from mailfront.front.settings import FrontSettings
@@ -116,19 +116,18 @@ class Services:
         self._pop_backend = EmbeddedPop(self._store)
         self._web = web.AppRunner(
             create_application(
-                self._webmail_settings(administrators),
-                WebmailParts(
-                    authenticator=self._authenticator,
-                    reader=StoreReader(self._store),
-                    submission=WebmailSubmission(self._smtp_settings, self._sink),
-                    status=status,
-                ),
+                self._web_settings(administrators),
+                authenticator=self._authenticator,
+                reader=StoreReader(self._store),
+                submission=WebmailSubmission(self._smtp_settings, self._sink),
+                status_source=status,
             ),
             access_log=None,
             keepalive_timeout=configuration.integer("service.http.idletimeout") * _MINUTE,
         )
         self._redirect = web.AppRunner(
-            create_redirect(configuration.integer("service.http.sslport")), access_log=None
+            create_redirect(hostname, configuration.integer("service.http.sslport")),
+            access_log=None
         )
 
     async def ports(self, bound: list[BoundPort], contexts: ServiceContexts) -> list[ServicePort]:
@@ -206,27 +205,35 @@ class Services:
 
         return front
 
-    def _webmail_settings(self, administrators: tuple[str, ...]) -> WebmailSettings:
+    def _web_settings(self, administrators: tuple[str, ...]) -> WebSettings:
         configuration = self._configuration
         domain = configuration.string("service.defaultdomain")
         planned = {port.name: port.port for port in planned_ports(configuration)}
-        return WebmailSettings(
+        return WebSettings(
             hostname=self._hostname,
-            domain=domain,
+            domain=domain or self._hostname,
             admins=frozenset(
                 name if "@" in name else f"{name}@{domain}" for name in administrators
             ),
-            session_timeout=configuration.integer("service.http.sessiontimeout") * _MINUTE,
-            size_limit=configuration.integer("service.smtp.sizelimit"),
-            ports=MailPorts(
-                imaps=planned.get("imaps", 0),
-                imap=planned.get("imap", 0),
-                pop3s=planned.get("pop3s", 0),
-                pop3=planned.get("pop3", 0),
-                submissions=planned.get("submissions", 0),
-                submission=planned.get("submission", 0),
+            mail_access=tuple(
+                MailAccess(protocol, planned[name], socket_type)
+                for name, protocol, socket_type in _MAIL_ACCESS
+                if name in planned
             ),
+            message_size_limit=configuration.integer("service.smtp.sizelimit"),
+            session_timeout=configuration.integer("service.http.sessiontimeout") * _MINUTE,
         )
+
+
+# Port names with what autoconfiguration calls them, best first: implicit TLS (RFC 8314).
+_MAIL_ACCESS = (
+    ("imaps", "imap", "SSL"),
+    ("imap", "imap", "STARTTLS"),
+    ("pop3s", "pop3", "SSL"),
+    ("pop3", "pop3", "STARTTLS"),
+    ("submissions", "smtp", "SSL"),
+    ("submission", "smtp", "STARTTLS"),
+)
 
 
 def _server(runner: web.AppRunner) -> Front:
