@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 
 from mailfront.interfaces.peer import Peer, TlsFacts
@@ -45,30 +46,32 @@ class ConnectionRecord:
     def line(self) -> str:
         """The line as `name=value` pairs; values with blanks or quotes are quoted."""
         tls = self.tls
-        facts: list[tuple[str, object]] = [("service", self.service), ("peer", self.peer)]
         if tls is None:
-            facts.append(("tls", "none"))
+            agreed = "tls=none"
         else:
-            facts += [
-                ("tls", tls.version), ("suite", tls.suite), ("group", tls.group or "-"),
-                ("resumed", "yes" if tls.resumed else "no"), ("nickname", tls.nickname),
-                ("sni", tls.server_name or "-"),
-            ]  # fmt: skip
-        facts += [
-            ("user", self.user or "-"), ("auth", self.method or "-"), ("in", self.bytes_in),
-            ("out", self.bytes_out), ("seconds", f"{time.monotonic() - self.started:.3f}"),
-            ("end", self.reason or "closed"),
-        ]  # fmt: skip
-        return " ".join(f"{name}={quoted(str(value))}" for name, value in facts)
+            agreed = (
+                f"tls={tls.version} suite={tls.suite} group={tls.group or '-'} "
+                f"resumed={'yes' if tls.resumed else 'no'} nickname={quoted(tls.nickname)} "
+                f"sni={quoted(tls.server_name or '-')}"
+            )
+        return (
+            f"service={self.service} peer={self.peer} {agreed} user={quoted(self.user or '-')} "
+            f"auth={self.method or '-'} in={self.bytes_in} out={self.bytes_out} "
+            f"seconds={time.monotonic() - self.started:.3f} end={quoted(self.reason or 'closed')}"
+        )
+
+
+_PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
+_SPECIAL = re.compile(r'["\\]')
 
 
 def quoted(value: str) -> str:
     """`value` fit for one line: control characters and quotes escaped, blanks quoted."""
-    if value and value.isascii() and value.isprintable() and not any(c in ' "=' for c in value):
+    if _PLAIN.fullmatch(value):
         return value
-    escaped = "".join(
-        c if c.isprintable() and c not in '"\\' else c.encode("unicode_escape").decode()
-        if c not in '"\\' else "\\" + c
-        for c in value
-    )  # fmt: skip
-    return f'"{escaped}"'
+    escaped = _SPECIAL.sub(r"\\\g<0>", value)
+    printable = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in escaped
+    )
+    return f'"{printable}"'

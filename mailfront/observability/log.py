@@ -45,6 +45,8 @@ def start_logging(level: str, file: Path | None) -> None:
         old.close()
     root.addHandler(handler)
     root.setLevel(LEVELS[level])
+    # Our lines name none of these, and looking them up costs more than writing the line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # These libraries write every line of a dialogue at low levels; passwords are among them.
     for library in ("mail.log", "mail.debug", "asyncio", "aiohttp"):
         logging.getLogger(library).setLevel(logging.WARNING)
