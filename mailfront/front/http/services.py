@@ -1,0 +1,68 @@
+"""What the handlers work with, carried by the aiohttp application and each request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from aiohttp import web
+
+from mailfront.front.http.pages import Pages
+from mailfront.front.http.sessions import Session, SessionTable
+from mailfront.front.http.settings import WebSettings
+from mailfront.interfaces.authenticator import Authenticator
+from mailfront.interfaces.mail_reader import MailReader
+from mailfront.interfaces.message_sink import Submission
+from mailfront.interfaces.status import StatusSource
+
+SESSION_COOKIE = "__Host-session"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything behind the pages."""
+
+    settings: WebSettings
+    authenticator: Authenticator
+    reader: MailReader
+    submission: Submission
+    status: StatusSource
+    sessions: SessionTable
+    pages: Pages
+
+
+SERVICES = web.AppKey("services", Services)
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+SignedInHandler: TypeAlias = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
+
+
+def services_of(request: web.Request) -> Services:
+    """The services of the application that answers `request`."""
+    return request.config_dict[SERVICES]
+
+
+def session_of(request: web.Request) -> Session | None:
+    """The live session whose cookie came with `request`."""
+    token = request.cookies.get(SESSION_COOKIE)
+    return None if token is None else services_of(request).sessions.find(token)
+
+
+def signed_in(handler: SignedInHandler) -> Handler:
+    """Give `handler` the session; who has none is sent to sign in, with a form refused."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        session = session_of(request)
+        if session is not None:
+            return await handler(request, session)
+        if request.method == "POST":
+            raise web.HTTPForbidden(text="You are signed out. Sign in and try again.")
+        raise web.HTTPSeeOther("/sign-in")
+
+    return guarded
+
+
+def is_admin(request: web.Request, session: Session) -> bool:
+    """Whether the signed-in person may see the status page."""
+    return session.identity.user in services_of(request).settings.admins
