@@ -202,10 +202,16 @@ class Mailbox:
 
     def records(self, uids: Iterable[int]) -> Iterator[MessageRecord]:
         """The records of those of `uids` that are still there, in the order given."""
-        for uid in uids:
-            record = self.record(uid)
-            if record is not None:
-                yield record
+        for portion in _portions(uids if isinstance(uids, Sequence) else list(uids)):
+            with self._lock:
+                positions = [self._table.position(uid) for uid in portion]
+                records = [self._table.record(p) for p in positions if p is not None]
+            yield from records
+
+    def uids_and_sizes(self) -> tuple[array[int], array[int]]:
+        """Copies of the columns of UIDs (ascending) and of sizes, for a POP3 session."""
+        with self._lock:
+            return array("I", self._table.uids), array("Q", self._table.sizes)
 
     def status(self) -> MailboxStatus:
         """Counts of the mailbox as last synchronised."""

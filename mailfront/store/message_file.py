@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from mailfront.errors import BackendError
+
 CHUNK = 64 * 1024
 
 
@@ -45,19 +47,27 @@ class MessageFile:
 
     def chunks(self, offset: int = 0, count: int | None = None) -> Iterator[bytes]:
         """The octets from `offset`, at most `count` of them, in pieces of at most 64 KiB (a little
-        more where line ends are converted)."""
+        more where line ends are converted). Raises `BackendError` when the disk fails."""
         if not self._bare_lf:
-            self._stream.seek(offset)
-            pieces = iter(lambda: self._stream.read(CHUNK), b"")
+            pieces = self._pieces_from(offset)
         else:
-            self._stream.seek(0)
-            pieces = _skipped(_with_crlf(iter(lambda: self._stream.read(CHUNK), b"")), offset)
+            pieces = _skipped(_with_crlf(self._pieces_from(0)), offset)
         left = self.size if count is None else count
         for piece in pieces:
             if left <= 0:
                 return
             yield piece if len(piece) <= left else piece[:left]
             left -= len(piece)
+
+    def _pieces_from(self, offset: int) -> Iterator[bytes]:
+        try:
+            self._stream.seek(offset)
+            while piece := self._stream.read(CHUNK):
+                yield piece
+        except OSError as failure:
+            raise BackendError("mail storage: the message is unreadable", temporary=True) from (
+                failure
+            )
 
 
 def _skipped(pieces: Iterator[bytes], offset: int) -> Iterator[bytes]:

@@ -41,7 +41,7 @@ class MessageTable:
 
     def __init__(self) -> None:
         self.uids = array("I")
-        self._sizes = array("Q")
+        self.sizes = array("Q")
         self._dates = array("q")
         self._modseqs = array("Q")
         self._bits = bytearray()
@@ -58,7 +58,7 @@ class MessageTable:
             zip(*rows, strict=True) if rows else ((),) * 6
         )
         self.uids = array("I", uids)
-        self._sizes = array("Q", sizes)
+        self.sizes = array("Q", sizes)
         self._dates = array("q", dates)
         self._modseqs = array("Q", modseqs)
         self._bits = bytearray(map(self._bits_of, letters))
@@ -96,7 +96,7 @@ class MessageTable:
             keywords |= {FORWARDED_KEYWORD}
         return MessageRecord(
             self.uids[position],
-            self._sizes[position],
+            self.sizes[position],
             self._dates[position],
             FlagSet(bits & ~FORWARDED, keywords),
             self._modseqs[position],
@@ -104,7 +104,7 @@ class MessageTable:
 
     def total_size(self) -> int:
         """The sum of all sizes."""
-        return sum(self._sizes)
+        return sum(self.sizes)
 
     def uids_where(self, mask: int, wanted: int) -> list[int]:
         """UIDs whose flag bits under `mask` equal `wanted`."""
@@ -136,7 +136,7 @@ class MessageTable:
     def _insert(self, row: SummaryRow) -> None:
         position = bisect_left(self.uids, row.uid)
         self.uids.insert(position, row.uid)
-        self._sizes.insert(position, row.size)
+        self.sizes.insert(position, row.size)
         self._dates.insert(position, row.internal_date)
         self._modseqs.insert(position, row.modseq)
         self._bits.insert(position, self._bits_of(row.letters))
@@ -155,7 +155,7 @@ class MessageTable:
             removed = set(positions)
             kept = [position for position in range(len(self.uids)) if position not in removed]
             self.uids = array("I", [self.uids[k] for k in kept])
-            self._sizes = array("Q", [self._sizes[k] for k in kept])
+            self.sizes = array("Q", [self.sizes[k] for k in kept])
             self._dates = array("q", [self._dates[k] for k in kept])
             self._modseqs = array("Q", [self._modseqs[k] for k in kept])
             self._bits = bytearray(self._bits[k] for k in kept)
@@ -165,7 +165,7 @@ class MessageTable:
     def _columns(
         self,
     ) -> tuple[array[int] | bytearray | list[frozenset[str]], ...]:
-        return self.uids, self._sizes, self._dates, self._modseqs, self._bits, self._keywords
+        return self.uids, self.sizes, self._dates, self._modseqs, self._bits, self._keywords
 
     def _bits_of(self, letters: str) -> int:
         bits = self._bits_by_letters.get(letters)

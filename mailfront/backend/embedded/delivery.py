@@ -1,0 +1,60 @@
+"""Final delivery into the embedded store: the message sink of SMTP reception and of webmail.
+
+Adds the Return-Path line of RFC 5321 section 4.4 in front of the message and changes nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mailfront.errors import BackendError
+from mailfront.interfaces.message_sink import Destination, Envelope, Message
+from mailfront.store.mail_store import MailStore
+
+Resolve = Callable[[str], tuple[Destination, str]]
+
+
+class StoreSink:
+    """A `MessageSink`. `resolve` tells where an address leads and, for a local one, whose mailbox
+    it is (the user's canonical address)."""
+
+    def __init__(self, store: MailStore, resolve: Resolve) -> None:
+        self._store = store
+        self._resolve = resolve
+
+    def destination(self, recipient: str) -> Destination:
+        """Part of `MessageSink`."""
+        return self._resolve(recipient)[0]
+
+    async def accept(self, envelope: Envelope, message: Message) -> None:
+        """Part of `MessageSink`: one copy for each user, however many of their addresses are named.
+
+        If it fails for one user it is taken back from all (see `store.delivery` for what a crash
+        in the middle leaves).
+        """
+        users = self._users(envelope.recipients)
+        first_line = _return_path(envelope.sender)
+        await self._store.run(self._store.deliver, users, _with_first_line(first_line, message))
+
+    def _users(self, recipients: tuple[str, ...]) -> list[str]:
+        users: dict[str, None] = {}
+        for recipient in recipients:
+            destination, user = self._resolve(recipient)
+            if destination is not Destination.LOCAL:
+                # True when the recipient was accepted, not any more: a user was just removed.
+                raise BackendError("a recipient has no mailbox here", temporary=False)
+            users[user] = None
+        if not users:
+            raise BackendError("the message has no recipient", temporary=False)
+        return list(users)
+
+
+def _return_path(sender: str) -> bytes:
+    if not sender.isprintable() or any(character in "<>" for character in sender):
+        raise BackendError("the sender is not an address", temporary=False)
+    return b"Return-Path: <%s>\r\n" % sender.encode("utf-8")
+
+
+def _with_first_line(first_line: bytes, message: Message) -> Iterator[bytes]:
+    yield first_line
+    yield from message.chunks()
