@@ -87,7 +87,7 @@ def test_protocol_names_are_the_registered_ones(
         (b"", HeaderFacts(0, has_date=False, has_message_id=False)),
         (b"\r\nDate: body\r\n", HeaderFacts(0, has_date=False, has_message_id=False)),
         (
-            b"DATE: x\r\nmessage-id : <1>\r\n\r\n",
+            b"DATE: x\r\nmessage-id: <1>\r\n\r\n",
             HeaderFacts(0, has_date=True, has_message_id=True),
         ),
         (
