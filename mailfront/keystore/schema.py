@@ -60,9 +60,11 @@ def plain_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise KeystoreError(str(error), remedy=_remedy(str(error)), file=path) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # SQLite quotes what it could not read, which need not be UTF-8.
+        what = "no text" if isinstance(error, UnicodeDecodeError) else error
         raise KeystoreError(
-            f"the certificate database is damaged ({error})",
+            f"the certificate database is damaged ({what})",
             remedy="restore it from a backup",
             file=path,
         ) from error
@@ -169,9 +171,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     # Text that is no UTF-8 was not written by us; it must reach the check that says so.
     connection.text_factory = _lenient_text
-    # A removed key's pages are overwritten; the file's own text (views, triggers) is not trusted.
-    for pragma in ("synchronous = FULL", "secure_delete = ON", "trusted_schema = OFF"):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        # A removed key's pages are overwritten; the file's own views and triggers are not trusted.
+        for pragma in ("synchronous = FULL", "secure_delete = ON", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
