@@ -15,6 +15,7 @@ from mailfront.store.file_lock import ExclusiveLock
 from mailfront.store.flags import NO_FLAGS, FlagSet
 from mailfront.store.folder_name import INBOX, SEPARATOR, canonical_name
 from mailfront.store.mailbox import Mailbox
+from mailfront.store.mailbox_contents import MailboxContents
 from mailfront.store.mailboxes import DEFAULT_ROLES, Mailboxes
 from mailfront.store.maildir import Maildir
 from mailfront.store.subscriptions import Subscriptions
@@ -50,16 +51,18 @@ class Account:
         user: str,
         root: Path,
         in_thread: Callable[[Callable[[], None]], Awaitable[None]],
-        watch_outside: Callable[[Mailbox, bool], None],
+        in_background: Callable[[Callable[[], None]], None],
+        watch_outside: Callable[[MailboxContents, bool], None],
     ) -> None:
         self._user = user
         self._mailboxes = Mailboxes(root)
         self._subscriptions = Subscriptions(root)
         self._in_thread = in_thread
+        self._in_background = in_background
         self._watch_outside = watch_outside
         self._lock = threading.RLock()
         self._open: dict[str, Mailbox] = {}
-        self._users: dict[Mailbox, int] = {}
+        self._users: dict[MailboxContents, int] = {}
         if self._mailboxes.prepare():
             self._subscriptions.change(add=(INBOX, *DEFAULT_ROLES))
 
@@ -244,7 +247,7 @@ class Account:
         """Do long work in one of the store's threads."""
         await self._in_thread(work)
 
-    def mailbox_closed(self, mailbox: Mailbox) -> None:
+    def mailbox_closed(self, mailbox: MailboxContents) -> None:
         """Count one user of the mailbox less; the last one frees it."""
         with self._lock:
             self._users[mailbox] -= 1
@@ -253,9 +256,10 @@ class Account:
             del self._users[mailbox]
             if self._open.get(mailbox.name) is mailbox:
                 del self._open[mailbox.name]
-            mailbox.release()
+        # Closing the index may wait for the disk.
+        self._in_background(mailbox.release)
 
-    def watch_outside(self, mailbox: Mailbox, *, waiting: bool) -> None:
+    def watch_outside(self, mailbox: MailboxContents, *, waiting: bool) -> None:
         """Begin or end polling a mailbox."""
         self._watch_outside(mailbox, waiting)
 

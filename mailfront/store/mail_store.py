@@ -15,7 +15,7 @@ from mailfront.store.account import Account
 from mailfront.store.delivery import deliver_to_all
 from mailfront.store.failure import storage_failures
 from mailfront.store.folder_name import account_directory
-from mailfront.store.mailbox import Mailbox
+from mailfront.store.mailbox_contents import MailboxContents
 from mailfront.store.polling import ChangePoller
 
 Parameters = ParamSpec("Parameters")
@@ -38,6 +38,7 @@ class MailStore:
         self._poller = ChangePoller()
         self._accounts: WeakValueDictionary[str, Account] = WeakValueDictionary()
         self._lock = threading.Lock()
+        self._closed = False
 
     @storage_failures
     def account(self, user: str) -> Account:
@@ -49,7 +50,9 @@ class MailStore:
             account = self._accounts.get(user)
             if account is None:
                 root = self.root / account_directory(user) / MAILDIR
-                account = Account(user, root, self.run, self._watch_outside)
+                account = Account(
+                    user, root, self.run, self._run_in_background, self._watch_outside
+                )
                 self._accounts[user] = account
             return account
 
@@ -88,11 +91,18 @@ class MailStore:
     def close(self) -> None:
         """Stop the threads and close every mailbox; from the event loop, or without one."""
         self._poller.stop()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._closed = True
+        self._threads.shutdown(wait=True, cancel_futures=False)
         for account in list(self._accounts.values()):
             account.release()
 
-    def _watch_outside(self, mailbox: Mailbox, waiting: bool) -> None:
+    def _run_in_background(self, work: Callable[[], None]) -> None:
+        if self._closed:
+            work()
+        else:
+            self._threads.submit(work)
+
+    def _watch_outside(self, mailbox: MailboxContents, waiting: bool) -> None:
         if waiting:
             self._poller.add(mailbox)
         else:

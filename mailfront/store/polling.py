@@ -11,7 +11,7 @@ import logging
 
 from mailfront.errors import BackendError
 from mailfront.interfaces.tasks import start_task
-from mailfront.store.mailbox import Mailbox
+from mailfront.store.mailbox_contents import MailboxContents
 
 INTERVAL_SECONDS = 1.0
 _log = logging.getLogger("mailfront.store")
@@ -21,16 +21,16 @@ class ChangePoller:
     """Used from the event loop only."""
 
     def __init__(self) -> None:
-        self._mailboxes: set[Mailbox] = set()
-        self._looking: set[Mailbox] = set()
+        self._mailboxes: set[MailboxContents] = set()
+        self._looking: set[MailboxContents] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, mailbox: Mailbox) -> None:
+    def add(self, mailbox: MailboxContents) -> None:
         """Begin to look at a mailbox."""
         self._mailboxes.add(mailbox)
         self._schedule()
 
-    def remove(self, mailbox: Mailbox) -> None:
+    def remove(self, mailbox: MailboxContents) -> None:
         """Look at it no more."""
         self._mailboxes.discard(mailbox)
 
@@ -54,7 +54,7 @@ class ChangePoller:
                 start_task(self._refresh(mailbox), name=f"refresh {mailbox.name}")
         self._schedule()
 
-    async def _refresh(self, mailbox: Mailbox) -> None:
+    async def _refresh(self, mailbox: MailboxContents) -> None:
         try:
             await mailbox.refresh()
         except BackendError as failure:
