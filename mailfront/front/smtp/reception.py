@@ -16,6 +16,7 @@ from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
 from mailfront.interfaces.message_sink import Destination, Envelope, MessageSink
+from mailfront.observability.connection_record import quoted
 from mailfront.protocol.smtp import reply, trace
 from mailfront.protocol.smtp.address import Mailbox
 from mailfront.protocol.smtp.reply import Reply
@@ -87,7 +88,14 @@ class Reception:
         )
         user = session.identity.user if session.identity is not None else None
         envelope = Envelope(transaction.mail_from or "", recipients, user)
-        return await self._hand_over(envelope, message, identifier)
+        answer = await self._hand_over(envelope, message, identifier)
+        if answer.code == reply.OK.code and _log.isEnabledFor(logging.INFO):
+            _log.info(
+                "message=%s peer=%s sender=%s recipients=%d octets=%d stored",
+                identifier, session.remote, quoted(envelope.sender or "<>"), len(recipients),
+                message.size,
+            )  # fmt: skip
+        return answer
 
     def missing_fields(self, facts: trace.HeaderFacts, identifier: str, time: datetime) -> bytes:
         """Fields to add to the header: none, because other servers' mail is not ours to mend."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+
+import pytest
 
 from mailfront.front.smtp.reception import Reception
 from mailfront.front.smtp.settings import SmtpSettings
@@ -67,3 +70,13 @@ async def test_a_client_that_leaves_during_the_delivery_does_not_undo_it() -> No
     client.sink.release.set()
     await client.replies()
     assert len(client.sink.accepted) == 1
+
+
+async def test_the_log_links_the_reply_to_the_message(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client = await SmtpConversation().greeted()
+    await client.say('MAIL FROM:<"odd = name"@other.example>', f"RCPT TO:<{BOB}>", "DATA")
+    [answer] = await client.send(b"x\r\n.\r\n")
+    [record] = caplog.records
+    assert record.getMessage().startswith(f"message={answer.split()[-1]} peer=192.0.2.7:40000 ")
+    assert r'sender="\"odd = name\"@other.example" recipients=1 octets=' in record.getMessage()
