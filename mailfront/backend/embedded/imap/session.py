@@ -23,6 +23,7 @@ from mailfront.errors import (
     MailboxError,
     MessageGoneError,
     PeerError,
+    ServerStoppingError,
 )
 from mailfront.interfaces.backend import AuthenticatedSession
 from mailfront.protocol.imap.command_reader import (
@@ -69,7 +70,7 @@ class EmbeddedImap:
         state = Session(stream, self._store, account, self._append_limit)
         try:
             return await _Conversation(state).run(session.tag)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ServerStoppingError):
             _say_goodbye(state, b"server shutting down")
             raise
         except TimeoutError:
