@@ -88,8 +88,9 @@ def test_the_received_field_tells_the_tls_of_the_delivery(server: MailServer) ->
     message = data[0][1]
     received = message[: message.index(b"From:")].replace(b"\r\n\t", b" ").replace(b"\r\n ", b" ")
     assert b"with ESMTPS" in received
-    assert b"TLS1.3" in received.replace(b"TLSv1.3", b"TLS1.3").replace(b"TLS1_3", b"TLS1.3")
-    assert message.endswith(BODY.encode())
+    assert b"TLSv1.3" in received
+    # swaks ends what it sends with a line end of its own.
+    assert message.removesuffix(b"\r\n").endswith(BODY.encode())
 
 
 def test_poplib_reads_the_message_byte_for_byte(server: MailServer) -> None:
