@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
 from mailfront.errors import PeerError, ServerStoppingError
 from mailfront.front.action import (
@@ -17,6 +18,7 @@ from mailfront.front.action import (
     Action,
     CheckPassword,
     Close,
+    Farewell,
     FrontState,
     HandOver,
     SecurityEvent,
@@ -26,9 +28,9 @@ from mailfront.front.action import (
 from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Authenticator, Identity, Refusal
 from mailfront.interfaces.backend import AuthenticatedSession, Backend
-from mailfront.interfaces.peer import TlsFacts
+from mailfront.interfaces.peer import Peer, TlsFacts
 from mailfront.interfaces.tasks import start_task
-from mailfront.tls.transport import TlsTransport
+from mailfront.interfaces.transport import UpgradableTransport
 
 _log = logging.getLogger("mailfront.front")
 
@@ -51,14 +53,14 @@ class FrontConnection(asyncio.Protocol):
         self._authenticator = authenticator
         self._backend = backend
         self._count = count
-        self._transport: TlsTransport | None = None
+        self._transport: UpgradableTransport | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._login: asyncio.Task[None] | None = None
+        self._farewell: Farewell | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.Protocol`."""
-        assert isinstance(transport, TlsTransport)
-        self._transport = transport
+        self._transport = cast(UpgradableTransport, transport)
         self._deadline = asyncio.get_running_loop().call_later(
             self._settings.login_timeout, self._login_overdue
         )
@@ -76,13 +78,13 @@ class FrontConnection(asyncio.Protocol):
         """Part of `asyncio.Protocol`."""
         self._cancel_deadline()
         self._transport = None
-        if self._login is not None:
-            self._login.cancel()
+        login, self._login = self._login, None
+        if login is not None:
+            login.cancel()
 
     def stop(self) -> None:
         """End the session politely: the server is stopping."""
-        if self._login is None:
-            self._perform(self._state.end(STOPPING))
+        self._end(STOPPING)
 
     def _perform(self, actions: list[Action]) -> None:
         transport = self._transport
@@ -114,37 +116,44 @@ class FrontConnection(asyncio.Protocol):
     def _tls_established(self, facts: TlsFacts) -> None:
         self._perform(self._state.tls_established())
 
-    async def _log_in(self, transport: TlsTransport, check: CheckPassword) -> None:
-        try:
-            outcome = await self._authenticator.authenticate(
-                self._service, check.login, check.password, transport.peer, check.method
-            )
-            if transport.is_closing():
-                return
-            if isinstance(outcome, Refusal):
-                self._refuse(transport, outcome)
-            else:
-                await self._serve(transport, outcome)
-        finally:
-            self._login = None
-
-    def _refuse(self, transport: TlsTransport, refusal: Refusal) -> None:
-        self._count(f"{self._service}.logins_refused")
+    async def _log_in(self, transport: UpgradableTransport, check: CheckPassword) -> None:
+        outcome = await self._judge(transport.peer, check)
+        if transport.is_closing():
+            return
+        if isinstance(outcome, Identity) and self._farewell is not STOPPING:
+            await self._serve(transport, outcome)
+            return
         self._login = None
+        if isinstance(outcome, Refusal):
+            self._count(f"{self._service}.logins_refused")
+            self._perform(self._state.refused(outcome))
+        if self._farewell is not None:
+            self._perform(self._state.end(self._farewell))
+            return
         transport.resume_reading()
-        self._perform(self._state.refused(refusal))
+        # What the client had pipelined may hold the next login.
         self._perform(self._state.receive(b""))
 
-    async def _serve(self, transport: TlsTransport, identity: Identity) -> None:
+    async def _judge(self, peer: Peer, check: CheckPassword) -> Identity | Refusal:
+        try:
+            return await self._authenticator.authenticate(
+                self._service, check.login, check.password, peer, check.method
+            )
+        except Exception:
+            _log.exception("service=%s peer=%s the login could not be judged", self._service, peer)
+            return Refusal("Try again later", "internal error", temporary=True)
+
+    async def _serve(self, transport: UpgradableTransport, identity: Identity) -> None:
         self._cancel_deadline()
         self._count(f"{self._service}.logins")
         transport.record.user = identity.user
         transport.record.method = identity.method
         [hand_over] = self._state.authenticated()
         assert isinstance(hand_over, HandOver)
+        # Nothing is delivered before the backend first waits; by then it is the protocol.
         transport.resume_reading()
         session = AuthenticatedSession(
-            transport=transport,
+            transport=cast(asyncio.Transport, transport),
             identity=identity,
             tag=hand_over.tag,
             leftover=hand_over.leftover,
@@ -170,8 +179,15 @@ class FrontConnection(asyncio.Protocol):
         transport.close()
 
     def _login_overdue(self) -> None:
+        self._deadline = None
+        self._end(TOO_SLOW)
+
+    def _end(self, farewell: Farewell) -> None:
+        """End the conversation, once a login that is being judged has its answer."""
         if self._login is None:
-            self._perform(self._state.end(TOO_SLOW))
+            self._perform(self._state.end(farewell))
+        else:
+            self._farewell = farewell
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:

@@ -7,13 +7,12 @@ from mailfront.protocol import sasl
 
 
 class SaslDialogue:
-    """One AUTHENTICATE (IMAP) or AUTH (POP3) command. `tag` is the IMAP command's."""
+    """One AUTHENTICATE (IMAP) or AUTH (POP3) command."""
 
-    __slots__ = ("_exchange", "tag")
+    __slots__ = ("_exchange",)
 
-    def __init__(self, exchange: sasl.ServerExchange, tag: bytes = b"") -> None:
+    def __init__(self, exchange: sasl.ServerExchange) -> None:
         self._exchange = exchange
-        self.tag = tag
 
     def begin(self, initial_response: bytes | None) -> bytes | CheckPassword:
         """The first challenge in base64, or at once the credentials. Raises `SaslError`."""

@@ -26,6 +26,7 @@ from mailfront.tls.failure import failure_reason
 RECEIVE_SIZE = 256 * 1024
 # A peer that does not take our last bytes within this many seconds loses them.
 LINGER_SECONDS = 20.0
+_TLS_ENDED = "peer closed TLS"
 
 _receive_buffer = memoryview(bytearray(RECEIVE_SIZE))
 
@@ -63,9 +64,9 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
     """One client connection, in clear or in TLS. `peer` and `record` are set once it is made."""
 
     __slots__ = (
-        "_admitted", "_closing", "_established", "_front", "_in_event", "_incoming", "_loop",
-        "_nickname", "_on_established", "_outgoing", "_owner", "_paused", "_plain_output", "_raw",
-        "_timer", "_tls", "peer", "record", "tls_facts",
+        "_admitted", "_choked", "_closing", "_established", "_front", "_in_event", "_incoming",
+        "_loop", "_nickname", "_on_established", "_outgoing", "_owner", "_paused", "_plain_output",
+        "_raw", "_timer", "_tls", "peer", "record", "tls_facts",
     )  # fmt: skip
 
     peer: Peer
@@ -87,6 +88,7 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._established = False
         self._in_event = False
         self._paused = False
+        self._choked = False
         self._closing = False
         self._admitted = False
         self.tls_facts: TlsFacts | None = None
@@ -151,20 +153,26 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._end_event()
 
     def pause_writing(self) -> None:
-        """Part of `asyncio.BufferedProtocol`: passed on to the front."""
+        """Part of `asyncio.BufferedProtocol`: passed on to the front.
+
+        A peer that does not take our answers is not read either: whatever it sends could only
+        make more of them, those of TLS itself included, and our memory would hold them.
+        """
+        self._choked = True
+        self._pass_on_reading()
         if self._front is not None:
             self._front.pause_writing()
 
     def resume_writing(self) -> None:
         """Part of `asyncio.BufferedProtocol`: passed on to the front."""
+        self._choked = False
+        self._pass_on_reading()
         if self._front is not None:
             self._front.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.BufferedProtocol`: tell the front, write the record, break cycles."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._cancel_timer()
         self._closing = True
         front, self._front = self._front, None
         if front is not None:
@@ -216,19 +224,12 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         """Say close_notify, send what is queued, close."""
         if self._closing:
             return
-        self._closing = True
-        raw = self._raw
-        if raw is None:
-            return
         if self._tls is not None and self._established:
             # Raised for the peer's close_notify that has not come: RFC 8446 section 6.1 does
             # not make us wait for it.
             with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
-        self._flush()
-        raw.close()
-        if raw.get_write_buffer_size():
-            self._timer = self._loop.call_later(LINGER_SECONDS, raw.abort)
+        self._shut()
 
     def abort(self) -> None:
         """Close at once; what is queued is lost."""
@@ -244,16 +245,14 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         """Deliver no more until `resume_reading`."""
         if not self._paused and not self._closing:
             self._paused = True
-            if self._raw is not None:
-                self._raw.pause_reading()
+            self._pass_on_reading()
 
     def resume_reading(self) -> None:
         """Deliver again, beginning with what was received meanwhile."""
         if not self._paused or self._closing:
             return
         self._paused = False
-        if self._raw is not None:
-            self._raw.resume_reading()
+        self._pass_on_reading()
         if self._tls is not None and self._established:
             # Not at once: the caller may be in the middle of handling an earlier piece.
             self._loop.call_soon(self._process_buffered)
@@ -308,6 +307,15 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._front = self._owner.front(self)
         self._front.connection_made(self)
 
+    def _pass_on_reading(self) -> None:
+        raw = self._raw
+        if raw is None or self._closing or raw.is_closing():
+            return
+        if self._paused or self._choked:
+            raw.pause_reading()
+        else:
+            raw.resume_reading()
+
     def _process_buffered(self) -> None:
         if self._closing or self._paused or self._tls is None:
             return
@@ -331,11 +339,11 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
                 if not incoming.pending and not tls.pending():
                     break
             else:
-                ended = "peer closed TLS"
+                ended = _TLS_ENDED
         except (ssl.SSLWantReadError, ssl.SSLSyscallError):
             pass
         except ssl.SSLZeroReturnError:
-            ended = "peer closed TLS"
+            ended = _TLS_ENDED
         except ssl.SSLError as failure:
             ended = f"TLS: {failure_reason(failure)}"
         if received and self._front is not None:
@@ -344,8 +352,11 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._input_ended(ended)
 
     def _input_ended(self, reason: str) -> None:
-        if reason != "peer closed TLS":
+        if reason != _TLS_ENDED:
             self._fail(reason)
+        elif self._paused:
+            # Told when reading resumes: OpenSSL answers the next read in the same way.
+            return
         elif self._front is not None and not self._closing and not self._front.eof_received():
             self.record.end(reason)
             self.close()
@@ -360,9 +371,7 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._fail(f"handshake: {failure_reason(failure)}")
             return False
         self._established = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._cancel_timer()
         self.tls_facts = self.record.tls = describe(self._tls, self._nickname)
         on_established, self._on_established = self._on_established, None
         if on_established is not None:
@@ -380,10 +389,24 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if self._tls is not None and not self._established:
             self._owner.handshake_failed(self, reason)
         self.record.end(reason)
-        self._flush()
+        self._shut()
+
+    def _shut(self) -> None:
+        """Send what is queued and close, in bounded time."""
         self._closing = True
-        if self._raw is not None:
-            self._raw.close()
+        self._cancel_timer()
+        raw = self._raw
+        if raw is None:
+            return
+        self._flush()
+        raw.close()
+        if raw.get_write_buffer_size():
+            self._timer = self._loop.call_later(LINGER_SECONDS, raw.abort)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _end_event(self) -> None:
         self._in_event = False
