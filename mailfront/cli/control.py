@@ -28,7 +28,10 @@ def add_parser(subparsers: Subparsers) -> None:
         "status",
         help="what the running server serves",
         description="Show every port with its TLS mode, nickname, fingerprint, expiry and "
-        "connections, and every problem. Exit status 1 if there is a problem or no server.",
+        "connections, and every problem (on stderr). Exit status 1 if no server answers.",
+    )
+    status.add_argument(
+        "--strict", action="store_true", help="exit with 1 if the server reports a problem"
     )
     status.add_argument("--json", action="store_true", help="print JSON")
     status.set_defaults(run=run_status)
@@ -44,7 +47,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run_status(arguments: argparse.Namespace) -> int:
-    """Print the status; 1 if the server reports a problem."""
+    """Print the status; with `--strict` 1 if the server reports a problem."""
     root = ServerRoot.from_environment(arguments.home)
     root.require_initialised()
     answer = ask_server(root.control_socket, "status")
@@ -60,7 +63,7 @@ def run_status(arguments: argparse.Namespace) -> int:
         )
         for problem in status.problems:
             print_message(f"problem: {problem}")
-    return EXIT_FAILED if status.problems else EXIT_OK
+    return EXIT_FAILED if status.problems and arguments.strict else EXIT_OK
 
 
 def run_reload(arguments: argparse.Namespace) -> int:

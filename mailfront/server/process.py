@@ -19,6 +19,7 @@ import uvloop
 
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration, load_configuration
+from mailfront.interfaces.tasks import start_task
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password, warning_about
@@ -111,7 +112,7 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._reloader.look(forced=True))
+        loop.add_signal_handler(signal.SIGHUP, self._look_now)
         services = self._services = Services(
             self._root,
             self._configuration,
@@ -147,12 +148,15 @@ class _Server:
 
     async def _follow_changes(self) -> None:
         while not self._stop.is_set():
-            self._reloader.look()
+            await self._reloader.look()
             try:
                 async with asyncio.timeout(LOOK_INTERVAL):
                     await self._stop.wait()
             except TimeoutError:
                 continue
+
+    def _look_now(self) -> None:
+        start_task(self._reloader.look(forced=True), name="reload")
 
     async def _drain(self) -> None:
         """No new connections; running commands finish, for a bounded time."""
@@ -188,7 +192,7 @@ class _Server:
         return self._status.status().as_json()
 
     async def _reload(self) -> Answer:
-        self._reloader.look(forced=True)
+        await self._reloader.look(forced=True)
         return {"problems": self._problems()}
 
 

@@ -6,6 +6,7 @@ a context for new connections; what cannot is reported as waiting for a restart.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -45,17 +46,25 @@ class Reloader:
         self._watch = watch
         self._contexts = contexts
         self._file = _identity(root.msg_conf)
+        self._one_at_a_time = asyncio.Lock()
 
-    def look(self, *, forced: bool = False) -> None:
-        """Take over what changed since the last look (`forced`: whatever it is)."""
-        file = _identity(self._root.msg_conf)
-        configuration_changed = forced or file != self._file
-        keystore_changed = self._watch.changed()
-        if not configuration_changed and not keystore_changed and not forced:
-            return
-        try:
-            if configuration_changed:
+    async def look(self, *, forced: bool = False) -> None:
+        """Take over what changed since the last look (`forced`: whatever it is).
+
+        Building contexts and opening a replaced database take their time in a thread; nobody
+        waits for them but the next look.
+        """
+        async with self._one_at_a_time:
+            file = _identity(self._root.msg_conf)
+            keystore_changed = self._watch.changed()
+            if forced or keystore_changed or file != self._file:
+                reread = forced or file != self._file
                 self._file = file
+                await asyncio.to_thread(self._take_over, reread=reread, told=forced)
+
+    def _take_over(self, *, reread: bool, told: bool) -> None:
+        try:
+            if reread:
                 self._current = load_configuration(self._root.msg_conf)
             self._reopen_if_replaced()
             changed = self._contexts.load(self._current, self._token)
@@ -63,9 +72,9 @@ class Reloader:
             self._report(str(failure))
             return
         self.problem = ""
-        if forced or changed:
+        if told or changed:
             _log.info("reloaded; new certificates for: %s", ", ".join(changed) or "none")
-        if waiting := self.waiting_for_restart():
+        if reread and (waiting := self.waiting_for_restart()):
             _log.warning("changed options wait for a restart: %s", ", ".join(waiting))
 
     def waiting_for_restart(self) -> list[str]:

@@ -127,7 +127,7 @@ class Services:
         )
         self._redirect = web.AppRunner(
             create_redirect(hostname, configuration.integer("service.http.sslport")),
-            access_log=None
+            access_log=None,
         )
 
     async def ports(self, bound: list[BoundPort], contexts: ServiceContexts) -> list[ServicePort]:
