@@ -60,8 +60,7 @@ def test_a_second_start_finds_the_mail_of_the_first(new_server: NewServer) -> No
 
 def test_a_taken_port_is_named_with_address_option_and_process(new_server: NewServer) -> None:
     server = new_server()
-    with server:
-        pass
+    server.choose_ports()
     taken = server.ports["pops"]
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

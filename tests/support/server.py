@@ -119,7 +119,7 @@ class MailServer:
         """Start and wait for the line `mailfront ready`."""
         for attempt in range(_ATTEMPTS):
             if not self.ports or attempt:
-                self._choose_ports()
+                self.choose_ports()
             if self._started():
                 return
             taken = "in use" in self.log.lower()
@@ -158,7 +158,8 @@ class MailServer:
                 return password.strip()
         raise AssertionError(f"no password of {user} in {self.root.initial_passwords}")
 
-    def _choose_ports(self) -> None:
+    def choose_ports(self) -> None:
+        """Write free ports on loopback and the options of this server to msg.conf."""
         chosen = free_ports(len(PORT_OPTIONS))
         self.ports = dict(zip(PORT_OPTIONS, chosen, strict=True))
         options = {PORT_OPTIONS[name]: str(port) for name, port in self.ports.items()}
