@@ -115,7 +115,7 @@ def text_markup(text: str) -> Markup:
             plain = []
         elif not is_quote and quoted:
             pieces.append(
-                Markup('<span class="quote">{}</span>\n').format(_linked("\n".join(quoted)))
+                Markup('<span class="quote">{}</span>').format(_linked("\n".join(quoted)))
             )
             quoted = []
         (quoted if is_quote else plain).append(line)

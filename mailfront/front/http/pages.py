@@ -79,7 +79,7 @@ def short_date(moment: datetime) -> str:
 def long_date(moment: datetime) -> str:
     """A time in full, in the server's zone."""
     local = moment.astimezone()
-    return f"{local:%A}, {local.day} {local:%B %Y, %H:%M}"
+    return f"{local:%A}, {local.day} {local:%B %Y, %H:%M %Z}"
 
 
 def octets(count: int) -> str:
