@@ -83,7 +83,7 @@ class MemoryBrowser:
     host: str = "mail.example.test"
 
     async def __aenter__(self) -> Self:
-        self._runner = web.AppRunner(self.application)
+        self._runner = web.AppRunner(self.application, lingering_time=0.1)
         await self._runner.setup()
         return self
 

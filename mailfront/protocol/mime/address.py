@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+# Some five thousand addresses; the rest of a longer list is left out.
+TOKEN_LIMIT = 50_000
+
 _ATOM = re.compile(rb'[^\x00-\x20()<>@,;:\\".\[\]\x7f]+')
 _QUOTED_RUN = re.compile(rb'[^"\\\r\n]+')
 _COMMENT_RUN = re.compile(rb"[^()\\\r\n]+")
@@ -64,7 +67,7 @@ def mailboxes(addresses: list[Mailbox | Group]) -> list[Mailbox]:
 def _tokens(value: bytes) -> list[_Token]:
     tokens: list[_Token] = []
     place, spaced = 0, False
-    while place < len(value):
+    while place < len(value) and len(tokens) < TOKEN_LIMIT:
         octet = value[place]
         if octet in b" \t\r\n\x00":
             place, spaced = place + 1, True

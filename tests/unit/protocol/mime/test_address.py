@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfront.protocol.mime.address import Group, Mailbox, mailboxes, parse_addresses
+from mailfront.protocol.mime.address import (
+    TOKEN_LIMIT,
+    Group,
+    Mailbox,
+    mailboxes,
+    parse_addresses,
+)
 
 
 @given(st.binary(max_size=200) | st.text('a@b.<>,;:"\\()[] \r\n', max_size=60).map(str.encode))
@@ -59,3 +65,7 @@ def test_a_comment_does_not_name_the_next_mailbox() -> None:
 def test_comments_may_stand_between_all_pieces() -> None:
     (pete,) = mailboxes(parse_addresses(b"Pete(A nice \\) chap) <pete(his account)@silly.test(x)>"))
     assert pete == Mailbox(b"Pete", b"", b"pete", b"silly.test")
+
+
+def test_an_endless_list_is_cut_off() -> None:
+    assert len(parse_addresses(b"a," * (10 * TOKEN_LIMIT))) == TOKEN_LIMIT // 2
