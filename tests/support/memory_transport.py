@@ -54,6 +54,9 @@ class MemoryTransport(asyncio.Transport):
         self._closing = True
         self._changed.set()
 
+    def close_lingering(self) -> None:
+        self.close()
+
     def abort(self) -> None:
         self.close()
 

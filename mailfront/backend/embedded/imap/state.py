@@ -7,8 +7,8 @@ other sessions their turn in between. No lock is held while it waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from mailfront.backend.client_stream import ClientStream
 from mailfront.backend.embedded.imap.view import View
@@ -25,6 +25,17 @@ Result = TypeVar("Result")
 CHUNK = 64 * 1024
 # Messages worked on before other sessions get their turn.
 BATCH = 250
+
+
+class _Failure(NamedTuple):
+    error: Exception
+
+
+async def _outcome(work: Coroutine[Any, Any, Result]) -> Result | _Failure:
+    try:
+        return await work
+    except Exception as error:
+        return _Failure(error)
 
 
 class Session:
@@ -89,12 +100,18 @@ class Session:
         When the session is cancelled meanwhile, it waits for the end of the call: what the
         function works on is closed afterwards.
         """
-        work = start_task(self.store.run(function, *arguments, **named), name="imap-store")
+        # The outcome is carried as a value: a refusal is for the client, not a failed task.
+        work = start_task(
+            _outcome(self.store.run(function, *arguments, **named)), name="imap-store"
+        )
         try:
-            return await asyncio.shield(work)
+            outcome = await asyncio.shield(work)
         except asyncio.CancelledError:
             await asyncio.wait({work})
             raise
+        if isinstance(outcome, _Failure):
+            raise outcome.error
+        return outcome
 
     async def perform(
         self,
