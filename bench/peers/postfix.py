@@ -65,8 +65,9 @@ class Postfix:
         postfix = program("postfix")
         if os.geteuid() != 0:
             raise MissingPeerError("Postfix needs root")
-        # Postfix's own user must reach the queue below.
-        directory.chmod(0o755)
+        # Postfix's own user must reach the queue below; what is private has modes of its own.
+        directory.chmod(0o711)
+        directory.parent.chmod(0o711)
         configuration = directory / "postfix"
         for each in (configuration, directory / "queue", directory / "data"):
             each.mkdir()
