@@ -1,0 +1,256 @@
+"""What holds for the conversations of both protocols before the login."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailfront.front.action import STOPPING, TOO_SLOW, Close, Farewell, Send
+from mailfront.front.imap.state import ImapFront
+from mailfront.front.login_state import LoginState
+from mailfront.front.pop.state import PopFront
+from mailfront.front.settings import HTTP_VERBS
+from mailfront.interfaces.authenticator import Refusal
+from tests.support.login_dialogue import (
+    LoginDialogue,
+    front_settings,
+    grant_all,
+    refuse_all,
+)
+
+Protocol = type[LoginState]
+PROTOCOLS: list[type[ImapFront] | type[PopFront]] = [ImapFront, PopFront]
+BOTH = pytest.mark.parametrize("protocol", PROTOCOLS, ids=["imap", "pop"])
+
+PLAIN = base64.b64encode(b"\0alice@example.test\0secret")
+UPGRADE = {ImapFront: b"a STARTTLS", PopFront: b"STLS"}
+AUTHENTICATE = {ImapFront: b"a AUTHENTICATE", PopFront: b"AUTH"}
+LOGIN = {ImapFront: b"a LOGIN alice@example.test secret", PopFront: b"AUTH PLAIN " + PLAIN}
+HARMLESS = {ImapFront: b"a CAPABILITY", PopFront: b"CAPA"}
+NONSENSE = {ImapFront: b"a FROBNICATE", PopFront: b"FROBNICATE"}
+
+# Pieces that lead into every state; whatever they are put together to must be survived.
+PIECES = st.sampled_from(
+    [
+        b"a LOGIN alice secret\r\n", b"b LOGIN {5}\r\nalice {6+}\r\nsecret\r\n", b"USER alice\r\n",
+        b"PASS secret\r\n", b"a AUTHENTICATE PLAIN\r\n", b"AUTH PLAIN\r\n", b"AUTH LOGIN\r\n",
+        b"a AUTHENTICATE LOGIN\r\n", PLAIN + b"\r\n", b"YWxpY2U=\r\n", b"*\r\n", b"a NOOP\n",
+        b'a ID ("name" "x")\r\n', b"a ID NIL\r\n", b"CAPA\r\n", b"a CAPABILITY\r\n", b"\0", b"\r\n",
+        b"a LOGIN {9999+}\r\n", b"a LOGIN {9999999+}\r\n", b"a LOGIN {9999}\r\n", b"x" * 300,
+        b"x" * 9000, b"AUTH PLAIN =\r\n", b"QUIT\r\n", b"a LOGOUT\r\n", b"\xff\xfe", b"(", b'"',
+        b"{0+}\r\n", b" ", b"GET / HTTP/1.1\r\n",
+    ]
+)  # fmt: skip
+CONVERSATIONS = st.lists(PIECES | st.binary(max_size=40), max_size=12).map(b"".join)
+JUDGES = st.sampled_from([refuse_all, grant_all])
+
+
+@BOTH
+@given(data=CONVERSATIONS, judge=JUDGES)
+def test_how_octets_are_cut_into_pieces_changes_nothing(
+    protocol: Protocol, data: bytes, judge: Callable[..., Refusal | None]
+) -> None:
+    whole = LoginDialogue(protocol(front_settings(), secure=True), judge)
+    whole.send(data)
+    dripped = LoginDialogue(protocol(front_settings(), secure=True), judge)
+    for octet in data:
+        dripped.send(bytes([octet]))
+    if whole.handed_over is None:
+        assert dripped.outcome() == whole.outcome()
+    else:
+        # What is unread goes with the session; here the rest had not come yet.
+        assert dripped.handed_over is not None
+        assert dripped.handed_over.tag == whole.handed_over.tag
+        assert dripped.outcome()[:-1] == whole.outcome()[:-1]
+        assert data.endswith(whole.handed_over.leftover)
+
+
+@BOTH
+@given(data=CONVERSATIONS, tls_available=st.booleans(), plaintext_login=st.booleans())
+def test_any_octets_give_actions_and_never_an_exception(
+    protocol: Protocol, data: bytes, tls_available: bool, plaintext_login: bool
+) -> None:
+    settings = front_settings(tls_available=tls_available, plaintext_login=plaintext_login)
+    client = LoginDialogue(protocol(settings, secure=False))
+    client.send(data)
+    if not plaintext_login:
+        assert client.checks == []
+
+
+@BOTH
+def test_a_command_pipelined_behind_the_upgrade_is_an_attack(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=False))
+    assert client.say(UPGRADE[protocol], HARMLESS[protocol]) == []
+    assert client.events == ["starttls_injection"]
+    assert client.closed is not None
+    assert not client.upgrading
+
+
+@BOTH
+def test_a_single_octet_behind_the_upgrade_is_an_attack_too(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=False))
+    client.send(UPGRADE[protocol] + b"\r\n\x16")
+    assert client.events == ["starttls_injection"]
+
+
+@BOTH
+def test_the_upgrade_is_offered_once(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=False))
+    assert b"TLS" in b"".join(client.say(HARMLESS[protocol])).replace(b"STLS", b"STARTTLS")
+    client.say(UPGRADE[protocol])
+    client.handshake()
+    assert b"STARTTLS" not in b"".join(client.say(HARMLESS[protocol]))
+    assert b"STLS" not in b"".join(client.say(HARMLESS[protocol]))
+    [answer] = client.say(UPGRADE[protocol])
+    assert b"not allowed now" in answer
+    assert not client.upgrading
+
+
+@BOTH
+def test_where_tls_is_switched_off_the_upgrade_is_refused(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(tls_available=False), secure=False))
+    [answer] = client.say(UPGRADE[protocol])
+    assert b"not available" in answer
+    assert not client.upgrading
+
+
+@BOTH
+def test_mistakes_in_clear_are_forgotten_with_everything_else(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(bad_command_limit=3), secure=False))
+    client.say(NONSENSE[protocol], NONSENSE[protocol])
+    client.say(UPGRADE[protocol])
+    client.handshake()
+    client.say(NONSENSE[protocol], NONSENSE[protocol])
+    assert client.closed is None
+
+
+@BOTH
+def test_twenty_bad_commands_end_the_conversation(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True))
+    client.say(*[NONSENSE[protocol]] * 19)
+    assert client.closed is None
+    replies = client.say(*[NONSENSE[protocol]] * 30)
+    assert len(replies) == 2
+    assert b"Too many invalid commands" in replies[-1]
+    assert client.closed == "too many invalid commands"
+
+
+@BOTH
+def test_three_failed_logins_end_the_conversation(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True))
+    replies = client.say(*[LOGIN[protocol]] * 5)
+    assert client.checks == [("alice@example.test", "secret", client.checks[0][2])] * 3
+    assert len(replies) == 4
+    assert client.closed == "too many failed logins"
+
+
+@BOTH
+def test_after_a_refused_login_what_was_pipelined_is_answered_once(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True))
+    replies = client.say(LOGIN[protocol], NONSENSE[protocol], NONSENSE[protocol])
+    assert len(client.checks) == 1
+    assert [b"Unknown command" in reply for reply in replies] == [False, True, True]
+
+
+@BOTH
+def test_a_granted_login_hands_over_what_was_pipelined_behind_it(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True), grant_all)
+    assert client.say(LOGIN[protocol], "b SELECT INBOX", "c FE") == []
+    assert client.handed_over is not None
+    assert client.handed_over.leftover == b"b SELECT INBOX\r\nc FE\r\n"
+    assert client.handed_over.tag == (b"a" if protocol is ImapFront else b"")
+
+
+@BOTH
+def test_sasl_plain_takes_an_initial_response(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True), grant_all)
+    client.say(AUTHENTICATE[protocol] + b" PLAIN " + PLAIN)
+    assert client.checks == [("alice@example.test", "secret", "PLAIN")]
+
+
+@BOTH
+def test_sasl_plain_asks_where_there_is_no_initial_response(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True), grant_all)
+    assert client.say(AUTHENTICATE[protocol] + b" plain") == [b"+ "]
+    client.say(PLAIN)
+    assert client.checks == [("alice@example.test", "secret", "PLAIN")]
+
+
+@BOTH
+@pytest.mark.parametrize("initial", [False, True])
+def test_sasl_login_asks_for_name_and_password(protocol: Protocol, initial: bool) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True), grant_all)
+    command = AUTHENTICATE[protocol] + b" LOGIN"
+    if initial:
+        assert client.say(command + b" YWxpY2U=") == [b"+ UGFzc3dvcmQ6"]
+    else:
+        assert client.say(command) == [b"+ VXNlcm5hbWU6"]
+        assert client.say(b"YWxpY2U=") == [b"+ UGFzc3dvcmQ6"]
+    client.say(b"c2VjcmV0")
+    assert client.checks == [("alice", "secret", "LOGIN")]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("response", "text"),
+    [
+        (b"*", b"cancelled"),
+        (b"no base64!", b"Invalid base64"),
+        (b"", b"Invalid credentials"),
+        (base64.b64encode(b"\0\0"), b"Invalid credentials"),
+        (base64.b64encode(b"bob\0alice\0secret"), b"another user"),
+        (base64.b64encode(b"\0ali\xffce\0secret"), b"Invalid credentials"),
+    ],
+)
+def test_a_sasl_exchange_that_fails_leaves_the_conversation_usable(
+    protocol: Protocol, response: bytes, text: bytes
+) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True), grant_all)
+    client.say(AUTHENTICATE[protocol] + b" PLAIN")
+    [answer] = client.say(response)
+    assert text in answer
+    assert client.checks == []
+    client.say(LOGIN[protocol])
+    assert client.handed_over is not None
+
+
+@BOTH
+def test_a_sasl_response_has_a_bound(protocol: Protocol) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True), grant_all)
+    client.say(AUTHENTICATE[protocol] + b" PLAIN")
+    client.send(b"A" * 12290)
+    assert client.closed == "command too large"
+
+
+@BOTH
+@pytest.mark.parametrize("verb", sorted(HTTP_VERBS))
+def test_a_browser_gets_no_word(protocol: Protocol, verb: bytes) -> None:
+    client = LoginDialogue(protocol(front_settings(), secure=True))
+    assert client.send(verb + b" / HTTP/1.1\r\nHost: x\r\n\r\na LOGIN alice secret\r\n") == []
+    assert client.events == ["http_request"]
+    assert client.closed is not None
+    assert client.checks == []
+
+
+@BOTH
+@pytest.mark.parametrize("farewell", [STOPPING, TOO_SLOW])
+def test_the_server_says_why_it_ends_the_conversation(
+    protocol: Protocol, farewell: Farewell
+) -> None:
+    state = protocol(front_settings(), secure=True)
+    send, close = state.end(farewell)
+    assert isinstance(send, Send)
+    assert farewell.text.encode() in send.data
+    assert close == Close(farewell.reason)
+    assert state.receive(HARMLESS[protocol] + b"\r\n") == []
+
+
+@BOTH
+def test_in_the_middle_of_a_handshake_it_ends_without_a_word(protocol: Protocol) -> None:
+    state = protocol(front_settings(), secure=False)
+    state.receive(UPGRADE[protocol] + b"\r\n")
+    assert state.end(STOPPING) == [Close("server stopping")]
