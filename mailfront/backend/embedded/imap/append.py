@@ -36,21 +36,23 @@ class Append:
         self._received = None if wanted.received is None else int(wanted.received.timestamp())
         self._name = wanted.mailbox
         self._mailbox: Mailbox | None = None
+        self._spooled: SpooledMessage | None = None
 
     async def begin(self) -> None:
         """Open the mailbox, and refuse what cannot be stored."""
         if not self._literal.size:
             raise MailboxError("A message of no octets cannot be stored", code="CANNOT")
         self._mailbox = await self._session.open(self._name, for_messages=True)
+        self._spooled = self._mailbox.spool()
 
     async def finish(self, reader: CommandReader) -> bytes | BadCommand:
         """Take the message and the end of the command; the text of OK, or what the reader found
         wrong at the end. Whatever fails, nothing of the message remains."""
-        mailbox = self._mailbox
+        mailbox, spooled = self._mailbox, self._spooled
         assert mailbox is not None
-        spooled: SpooledMessage | None = None
+        assert spooled is not None
         try:
-            spooled = mailbox.spool()
+            await self._session.flush()
             problem = await self._receive(spooled)
             event = await self._session.stream.parsed(reader.next)
             if isinstance(event, BadCommand):
@@ -62,12 +64,13 @@ class Append:
             uid = await self._session.run(mailbox.append_file, spooled, self._flags, self._received)
             return b"[APPENDUID %d %d] Append completed" % (mailbox.uid_validity, uid)
         finally:
-            if spooled is not None:
-                spooled.discard()
             self.close()
 
     def close(self) -> None:
-        """Give the mailbox back."""
+        """Give the mailbox back; what was not stored is removed."""
+        if self._spooled is not None:
+            self._spooled.discard()
+            self._spooled = None
         if self._mailbox is not None:
             self._mailbox.close()
             self._mailbox = None

@@ -149,6 +149,9 @@ class _Conversation:
         """Await a command, send what changed meanwhile, then its end."""
         session = self._session
         condition, text = await self._outcome(work)
+        if session.unfinished:
+            # Whatever follows half a response would be taken for a part of it.
+            return
         try:
             await session.send_updates(expunges=expunges)
         except BackendError:
@@ -185,13 +188,12 @@ class _Conversation:
         try:
             append = Append(session, literal)
             await append.begin()
-        except (ImapSyntaxError, BackendError) as error:
+        except Exception as error:
             if append is not None:
                 append.close()
             condition, text = await self._outcome(_failed(error))
             self._reader.refuse(BadCommand(literal.tag, text, condition))
             return
-        await session.flush()
         await self._carry_out(literal.tag, self._finish(append))
 
     async def _finish(self, append: Append) -> bytes:
@@ -199,7 +201,7 @@ class _Conversation:
         if isinstance(result, bytes):
             return result
         if result.close:
-            self._ending = "command too long"
+            self._ending = "limit exceeded"
         raise ImapSyntaxError(result.text.decode("ascii"))
 
     def _refused(self, refusal: BadCommand) -> None:

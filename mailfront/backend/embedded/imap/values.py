@@ -16,7 +16,8 @@ from mailfront.protocol.mime.scan import scan
 from mailfront.store.mailbox import CachedValues, Mailbox
 from mailfront.store.message_file import MessageFile
 
-# Longer headers are read from the message when needed: the index is to stay small.
+# Longer headers are read from the message when needed: the index is to stay small, and so is what
+# one answer holds in memory.
 KEPT_HEADER = 16 * 1024
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -65,9 +66,7 @@ def load(mailbox: Mailbox, uids: Sequence[int], wanted: Wanted) -> dict[int, Val
         except MessageGoneError:
             continue
         loaded[uid] = values
-        computed[uid] = CachedValues(
-            values.envelope, values.structure, values.header if _is_kept(values.header) else None
-        )
+        computed[uid] = CachedValues(values.envelope, values.structure, values.header)
     if computed:
         mailbox.set_cached_values(computed)
     return loaded
@@ -75,29 +74,25 @@ def load(mailbox: Mailbox, uids: Sequence[int], wanted: Wanted) -> dict[int, Val
 
 def read_header(message: MessageFile) -> bytes:
     """The header block of a message, its blank line included."""
-    header = b""
+    header = bytearray()
     for piece in message.chunks():
         start = max(len(header) - _OVERLAP, 0)
         header += piece
         if header.startswith((b"\n", b"\r\n")):
-            return header[: header.index(b"\n") + 1]
+            return bytes(header[: header.index(b"\n") + 1])
         blank = _BLANK_LINE.search(header, start)
         if blank is not None:
-            return header[: blank.end()]
-    return header
+            return bytes(header[: blank.end()])
+    return bytes(header)
 
 
 def _suffice(known: CachedValues, wanted: Wanted) -> bool:
+    # Envelope and header are computed together, so a header that is missing alone was too long.
     return not (
         wanted.body
-        or (wanted.envelope and known.envelope is None)
+        or ((wanted.envelope or wanted.header) and known.envelope is None)
         or (wanted.structure and known.body_structure is None)
-        or (wanted.header and known.header is None)
     )
-
-
-def _is_kept(header: bytes | None) -> bool:
-    return header is not None and len(header) <= KEPT_HEADER
 
 
 def _compute(mailbox: Mailbox, uid: int, wanted: Wanted) -> Values:
@@ -107,7 +102,11 @@ def _compute(mailbox: Mailbox, uid: int, wanted: Wanted) -> Values:
         header = message[: part.body_start]
         structure = body_structure(part, message, extended=True)
         body = body_structure(part, message, extended=False) if wanted.body else None
-        return Values(envelope(header), structure, header, body)
+        return Values(envelope(header), structure, _short(header), body)
     with mailbox.open_message(uid) as opened:
         header = read_header(opened)
-    return Values(envelope(header), None, header)
+    return Values(envelope(header), None, _short(header))
+
+
+def _short(header: bytes) -> bytes | None:
+    return header if len(header) <= KEPT_HEADER else None

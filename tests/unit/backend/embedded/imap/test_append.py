@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from mailfront.errors import BackendError
 from mailfront.store.mail_store import MailStore
+from mailfront.store.mailbox import Mailbox, SpooledMessage
 from tests.support.imap_session import ImapSession
 
 from .conftest import NewSession
@@ -71,6 +75,23 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(
     assert not list(store.root.rglob("tmp/*"))
     session = await new_session()
     assert await session.expect_ok(b"STATUS INBOX (MESSAGES)") == [b"STATUS INBOX (MESSAGES 0)"]
+
+
+async def test_a_disk_that_refuses_loses_no_step_in_the_dialogue(
+    session: ImapSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BackendError("no space left", temporary=True)
+
+    for method in ("spool", "append_file"):
+        with monkeypatch.context() as patched:
+            patched.setattr(Mailbox, method, refuse)
+            answer = await session.append(b"x LOGOUT\r\n" * 10)
+            assert answer.tagged.startswith(b"NO [UNAVAILABLE] Internal error, reference "), answer
+    with monkeypatch.context() as patched:
+        patched.setattr(SpooledMessage, "write", refuse)
+        assert (await session.append(b"x LOGOUT\r\n" * 10)).tagged.startswith(b"NO [UNAVAILABLE]")
+    assert (await session.ask(b"NOOP")).ok
 
 
 async def test_an_append_to_the_selected_mailbox_is_announced(inbox: ImapSession) -> None:

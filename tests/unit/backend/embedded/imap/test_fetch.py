@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from mailfront.store.mail_store import MailStore
+from mailfront.store.message_file import MessageFile
 from tests.support.imap_session import USER, ImapSession
 
 from .conftest import NewSession
@@ -165,6 +168,28 @@ async def test_a_slow_client_holds_nobody_up(
     await inbox.expect_ok(b"EXPUNGE")
     assert len(slow.transport.take()) < 200_000
     slow.transport.protocol.resume_writing()
+
+
+async def test_a_file_that_is_too_short_cuts_the_connection_and_adds_nothing(
+    inbox: ImapSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MessageFile, "chunks", lambda *_: iter([b"half"]))
+    inbox.send(b"a FETCH 1 BODY.PEEK[]\r\n")
+    assert await inbox.end() == "response cut"
+    assert inbox.transport.take() == b"* 1 FETCH (BODY[] {52}\r\nhalf"
+
+
+async def test_a_long_header_comes_from_the_message(session: ImapSession) -> None:
+    header = b"X: " + b"y" * 200_000 + b"\r\nTo: a\r\n\r\n"
+    await session.append(header + b"body")
+    await session.expect_ok(b"SELECT INBOX")
+    for _ in range(2):
+        (line,) = await session.expect_ok(b"FETCH 1 BODY.PEEK[HEADER]")
+        assert line == b"1 FETCH (BODY[HEADER] {%d}\r\n%s)" % (len(header), header)
+        assert await session.expect_ok(b"FETCH 1 BODY.PEEK[HEADER.FIELDS (TO)]") == [
+            b"1 FETCH (BODY[HEADER.FIELDS (TO)] {9}\r\nTo: a\r\n\r\n)"
+        ]
+        assert await session.expect_ok(b"SEARCH TO a") == [b"SEARCH 1"]
 
 
 async def test_messages_that_others_removed_are_left_out_and_said_so(

@@ -7,17 +7,8 @@ import pytest
 from mailfront.backend.embedded.imap import section
 from tests.support.imap_session import ImapSession
 
-PARTS = [
-    b"Content-Type: multipart/mixed; boundary=B",
-    b"",
-    b"--B",
-    b"",
-    b"one",
-    b"--B",
-    b"",
-    b"two",
-]
-MESSAGE = b"\r\n".join([*PARTS, b"--B--", b""])
+HEADER = b"Content-Type: multipart/mixed; boundary=B\r\n\r\n"
+MESSAGE = HEADER + b"--B\r\n\r\none\r\n--B\r\n\r\ntwo\r\n--B--\r\n"
 
 
 async def test_a_message_read_part_by_part_is_scanned_once(
