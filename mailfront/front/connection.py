@@ -27,7 +27,7 @@ from mailfront.front.action import (
 )
 from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Authenticator, Identity, Refusal
-from mailfront.interfaces.backend import AuthenticatedSession, Backend
+from mailfront.interfaces.backend import LOGOUT, AuthenticatedSession, Backend
 from mailfront.interfaces.peer import Peer, TlsFacts
 from mailfront.interfaces.tasks import start_task
 from mailfront.interfaces.transport import UpgradableTransport
@@ -103,7 +103,7 @@ class FrontConnection(asyncio.Protocol):
                 transport.start_tls(self._tls_established)
             elif isinstance(action, Close):
                 transport.record.end(action.reason)
-                transport.close()
+                transport.close_lingering()
             elif isinstance(action, SecurityEvent):
                 self._count(f"{self._service}.{action.name}")
                 _log.warning(
@@ -176,7 +176,10 @@ class FrontConnection(asyncio.Protocol):
                 self._service, transport.peer, identity.user,
             )  # fmt: skip
         transport.record.end(reason)
-        transport.close()
+        if reason == LOGOUT:
+            transport.close()
+        else:
+            transport.close_lingering()
 
     def _login_overdue(self) -> None:
         self._deadline = None

@@ -9,6 +9,9 @@ from typing import Protocol
 from mailfront.interfaces.authenticator import Identity
 from mailfront.interfaces.peer import Peer, TlsFacts
 
+# What `Backend.serve` returns when the client asked for the end and was answered.
+LOGOUT = "logout"
+
 
 @dataclass(slots=True)
 class AuthenticatedSession:

@@ -63,6 +63,11 @@ class UpgradableTransport(Protocol):
         """As `asyncio.BaseTransport.close`: what was written still leaves."""
         ...
 
+    def close_lingering(self) -> None:
+        """Close, discarding for a moment what the peer still sends, so that our last reply is not
+        destroyed by a reset."""
+        ...
+
     def abort(self) -> None:
         """As `asyncio.WriteTransport.abort`."""
         ...

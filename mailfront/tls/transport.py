@@ -26,6 +26,8 @@ from mailfront.tls.failure import failure_reason
 RECEIVE_SIZE = 256 * 1024
 # A peer that does not take our last bytes within this many seconds loses them.
 LINGER_SECONDS = 20.0
+# What a peer sends after our farewell is discarded for this long (`close_lingering`).
+DISCARD_SECONDS = 2.0
 _TLS_ENDED = "peer closed TLS"
 
 _receive_buffer = memoryview(bytearray(RECEIVE_SIZE))
@@ -64,7 +66,8 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
     """One client connection, in clear or in TLS. `peer` and `record` are set once it is made."""
 
     __slots__ = (
-        "_admitted", "_choked", "_closing", "_established", "_front", "_in_event", "_incoming",
+        "_admitted", "_choked", "_closing", "_discarding", "_established", "_front", "_in_event",
+        "_incoming",
         "_loop", "_nickname", "_on_established", "_outgoing", "_owner", "_paused", "_plain_output",
         "_raw", "_timer", "_tls", "peer", "record", "tls_facts",
     )  # fmt: skip
@@ -91,6 +94,7 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._choked = False
         self._closing = False
         self._admitted = False
+        self._discarding = False
         self.tls_facts: TlsFacts | None = None
 
     # Toward the socket.
@@ -127,6 +131,8 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Part of `asyncio.BufferedProtocol`."""
         self.record.bytes_in += nbytes
+        if self._discarding:
+            return
         self._in_event = True
         try:
             if self._tls is None:
@@ -141,6 +147,8 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Part of `asyncio.BufferedProtocol`: the peer's side of the TCP connection ended."""
+        if self._discarding:
+            return False
         if self._tls is not None and not self._established:
             self._fail("handshake: peer closed the connection")
             return False
@@ -222,14 +230,47 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Say close_notify, send what is queued, close."""
-        if self._closing:
+        raw = self._say_farewell()
+        if raw is None:
             return
+        raw.close()
+        if raw.get_write_buffer_size():
+            self._timer = self._loop.call_later(LINGER_SECONDS, raw.abort)
+
+    def close_lingering(self) -> None:
+        """Close a connection whose peer may still be sending.
+
+        Closing a socket with unread input makes the kernel send a reset, which can destroy our
+        last reply on its way. So our side is shut, and input is discarded until the peer closes,
+        for at most `DISCARD_SECONDS`.
+        """
+        raw = self._say_farewell()
+        if raw is not None:
+            self._discard_input(raw)
+
+    def _say_farewell(self) -> asyncio.Transport | None:
+        if self._closing:
+            return None
+        self._closing = True
         if self._tls is not None and self._established:
             # Raised for the peer's close_notify that has not come: RFC 8446 section 6.1 does
             # not make us wait for it.
             with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
-        self._shut()
+        self._flush()
+        return self._raw
+
+    def _discard_input(self, raw: asyncio.Transport) -> None:
+        if raw.is_closing():
+            return
+        self._discarding = True
+        if self._paused:
+            self._paused = False
+            raw.resume_reading()
+        raw.write_eof()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(DISCARD_SECONDS, raw.abort)
 
     def abort(self) -> None:
         """Close at once; what is queued is lost."""

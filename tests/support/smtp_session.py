@@ -98,7 +98,7 @@ class MemoryTransport(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
-    abort = close
+    abort = close_lingering = close
 
     def is_closing(self) -> bool:
         return self.closed

@@ -116,7 +116,10 @@ class SmtpConnection(SMTP):
             self._replies.append(farewell.encode())
         self.write_replies()
         self.client.record.end(reason)
-        self.client.close()
+        if farewell is reply.BYE:
+            self.client.close()
+        else:
+            self.client.close_lingering()
 
     def send(self, answer: Reply) -> None:
         """Queue a reply; it leaves when the session next waits."""
