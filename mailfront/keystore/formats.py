@@ -115,6 +115,32 @@ def private_key_der(key: PrivateKeyTypes) -> bytes:
     )
 
 
+def load_private_key(der: bytes) -> PrivateKeyTypes:
+    """Return the private key that unencrypted PKCS#8 DER encodes. Raises `KeystoreError`."""
+    try:
+        return serialization.load_der_private_key(der, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeystoreError("these bytes are not a private key") from error
+
+
+def load_public_key(der: bytes) -> CertificatePublicKeyTypes:
+    """Return the public key that a SubjectPublicKeyInfo encodes. Raises `KeystoreError`."""
+    try:
+        key = serialization.load_der_public_key(der)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeystoreError("these bytes are not a public key") from error
+    if isinstance(
+        key,
+        rsa.RSAPublicKey
+        | ec.EllipticCurvePublicKey
+        | ed25519.Ed25519PublicKey
+        | ed448.Ed448PublicKey
+        | dsa.DSAPublicKey,
+    ):
+        return key
+    raise KeystoreError("the public key is of a kind that no certificate here holds")
+
+
 def key_type(key: CertificatePublicKeyTypes) -> str:
     """Return the family: `rsa`, `ec`, `ed25519`, `ed448`, `dsa` or `other`."""
     families: tuple[tuple[str, type], ...] = (

@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,23 +22,28 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from mailfront.errors import KeystoreError
 from mailfront.interfaces.secret import Secret
-from mailfront.keystore import formats, schema, sealing
+from mailfront.keystore import change, data_key, formats, schema, sealing
+from mailfront.keystore.change import Change, altered_error, pending_error, present_entry
+from mailfront.keystore.manifest import Manifest, ManifestReader, read_manifest, write_manifest
 from mailfront.keystore.nicknames import unknown_nickname
-from mailfront.keystore.records import CertificateRecord, Credentials, Inventory, NewEntry
-from mailfront.keystore.rows import Row, sealed_row, verified_record
+from mailfront.keystore.records import (
+    CertificateRecord,
+    Credentials,
+    Inventory,
+    NewEntry,
+    PendingKey,
+)
+from mailfront.keystore.rows import Row, private_key_of
 from mailfront.keystore.trust import TrustFlags, parse_trust
 
-__all__ = ["CertificateRecord", "Credentials", "InternalToken", "Inventory", "NewEntry"]
-
-# The columns stand in the order of the fields of `Row`.
-_SELECT_ALL = """SELECT nickname, trust, public_key, certificate, chain, sealed_key, tag
-    FROM entry WHERE certificate IS NOT NULL ORDER BY nickname"""
-_SELECT_ONE = """SELECT nickname, trust, public_key, certificate, chain, sealed_key, tag
-    FROM entry WHERE certificate IS NOT NULL AND nickname = ?"""
-_SELECT_DATA_KEY = "SELECT identity, salt, scrypt_n, scrypt_r, scrypt_p, sealed FROM data_key"
-_INSERT = """INSERT INTO entry
-    (nickname, trust, public_key, certificate, chain, sealed_key, tag)
-    VALUES (?, ?, ?, ?, ?, ?, ?)"""
+__all__ = [
+    "CertificateRecord",
+    "Credentials",
+    "InternalToken",
+    "Inventory",
+    "NewEntry",
+    "PendingKey",
+]
 
 
 class InternalToken:
@@ -51,6 +55,7 @@ class InternalToken:
         self._path = path
         self._connection = connection
         self._keys = keys
+        self._manifests = ManifestReader(keys)
         self._lock = threading.RLock()
 
     @classmethod
@@ -69,12 +74,12 @@ class InternalToken:
         stored, keys = sealing.new_data_key(password, cost)
 
         def fill(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO data_key VALUES (1, ?, ?, ?, ?, ?, ?)",
-                (stored.identity, stored.salt, cost.n, cost.r, cost.p, stored.sealed),
-            )
+            data_key.write(connection, stored)
+            manifest = Manifest()
+            step = Change(connection, keys, manifest, path)
             for entry in entries:
-                _insert(connection, sealed_row(entry, keys))
+                step.add(entry)
+            write_manifest(connection, keys, manifest)
 
         schema.create_file(path, fill)
         return cls(path, schema.open_file(path), keys)
@@ -87,7 +92,8 @@ class InternalToken:
         """
         connection = schema.open_file(path)
         try:
-            keys = sealing.open_data_key(_stored_data_key(connection, path), password)
+            with schema.plain_errors(path):
+                keys = data_key.open_keys(connection, path, password)
         except sealing.SealError as error:
             connection.close()
             raise KeystoreError(
@@ -124,74 +130,102 @@ class InternalToken:
     def list(self) -> list[CertificateRecord]:
         """Return every certificate by nickname; no private key is unsealed.
 
-        Raises `KeystoreError` if a row was altered; `inventory` returns the intact ones even then.
+        Raises `KeystoreError` if a row was altered or removed outside mailfront; `inventory`
+        returns the intact ones even then.
         """
         inventory = self.inventory()
         if inventory.altered:
-            raise _altered(*inventory.altered, path=self._path)
+            raise altered_error(*inventory.altered, path=self._path)
+        if inventory.missing:
+            names = ", ".join(map(repr, inventory.missing))
+            raise KeystoreError(
+                f"the entry of {names} was removed outside mailfront",
+                remedy="restore the database from a backup, or remove the entry with msgcert too",
+                file=self._path,
+            )
         return list(inventory.records)
 
     def inventory(self) -> Inventory:
-        """Return every intact certificate, and the nicknames of the rows that were altered."""
-        with self._reading() as connection:
-            rows = connection.execute(_SELECT_ALL).fetchall()
+        """Return all that is intact, and the nicknames of what was altered or removed."""
+        with self._reading() as (connection, manifest):
+            found = connection.execute(f"{change.SELECT_ROWS} ORDER BY nickname").fetchall()
+        rows = [Row(*columns) for columns in found]
         records: list[CertificateRecord] = []
+        pending: list[PendingKey] = []
         altered: list[str] = []
-        for columns in rows:
-            row = Row(*columns)
+        for row in rows:
             try:
-                records.append(self._verified(row))
-            except sealing.SealError:
+                entry = present_entry(row, self._keys, manifest, self._path)
+            except KeystoreError:
                 altered.append(row.nickname)
-        return Inventory(tuple(records), tuple(altered))
+                continue
+            if isinstance(entry, PendingKey):
+                pending.append(entry)
+            else:
+                records.append(entry)
+        missing = manifest.missing(row.nickname for row in rows)
+        return Inventory(tuple(records), tuple(altered), tuple(pending), missing)
 
     def find(self, nickname: str) -> CertificateRecord | None:
-        """Return the certificate with that nickname, or None. Raises if its row was altered."""
-        row = self._row(nickname)
-        if row is None:
-            return None
-        try:
-            return self._verified(row)
-        except sealing.SealError as error:
-            raise _altered(nickname, path=self._path) from error
+        """Return the certificate with that nickname, or None, also for a key without certificate.
+
+        Raises `KeystoreError` if its row was altered.
+        """
+        entry = self.find_entry(nickname)
+        return entry if isinstance(entry, CertificateRecord) else None
+
+    def find_entry(self, nickname: str) -> CertificateRecord | PendingKey | None:
+        """Return the certificate or the pending key with that nickname, or None."""
+        with self._reading() as (connection, manifest):
+            row = change.row_of(connection, nickname)
+        return None if row is None else self._present(row, manifest)
 
     def require(self, nickname: str) -> CertificateRecord:
         """Like `find`, but an unknown nickname is an error that offers the nearest known ones."""
-        record = self.find(nickname)
-        if record is None:
+        entry = self.find_entry(nickname)
+        if entry is None:
             raise unknown_nickname(nickname, self.nicknames())
-        return record
+        if isinstance(entry, PendingKey):
+            raise pending_error(nickname)
+        return entry
+
+    def find_by_public_key(self, public_key: bytes) -> Sequence[CertificateRecord | PendingKey]:
+        """Return what has that key (SubjectPublicKeyInfo as DER), pending keys first."""
+        with self._reading() as (connection, manifest):
+            found = connection.execute(
+                f"{change.SELECT_ROWS} WHERE public_key = ? "
+                "ORDER BY certificate IS NOT NULL, nickname",
+                (public_key,),
+            ).fetchall()
+        return [self._present(Row(*columns), manifest) for columns in found]
 
     def nicknames(self) -> tuple[str, ...]:
         """Return all nicknames, sorted, without looking at the rows they name."""
-        with self._reading() as connection:
-            rows = connection.execute("SELECT nickname FROM entry ORDER BY nickname").fetchall()
-        return tuple(nickname for (nickname,) in rows)
+        with self._reading() as (connection, _):
+            return change.all_nicknames(connection)
+
+    def private_key(self, nickname: str) -> PrivateKeyTypes:
+        """Return the private key of a certificate or of a pending request, unsealed.
+
+        Raises `KeystoreError` for an unknown nickname, one without key, an altered row.
+        """
+        _, key = self._opened(nickname)
+        return formats.load_private_key(key)
 
     def credentials(self, nickname: str) -> Credentials:
         """Return the chain and the key of a certificate, for TLS.
 
         Raises `KeystoreError` for an unknown nickname, a certificate without key, an altered row.
         """
-        row = self._row(nickname)
-        if row is None:
-            raise unknown_nickname(nickname, self.nicknames())
-        try:
-            record = self._verified(row)
-            if row.sealed_key is None:
-                raise KeystoreError(
-                    f"the certificate {nickname!r} has no private key here",
-                    remedy="a service can present only a certificate whose key is in the database",
-                )
-            private_key = self._keys.unseal(row.sealed_key, row.statement(self._keys.identity))
-        except sealing.SealError as error:
-            raise _altered(nickname, path=self._path) from error
+        record, key = self._opened(nickname)
+        if isinstance(record, PendingKey):
+            raise pending_error(nickname)
         passphrase = os.urandom(32).hex().encode()
         return Credentials(
             nickname=nickname,
             certificate=record.certificate,
             chain_pem=formats.chain_pem((record.certificate, *record.chain)),
-            key_pem=formats.encrypted_key_pem(private_key, passphrase),
+            key_pem=formats.encrypted_key_pem(key, passphrase),
             passphrase=passphrase,
         )
 
@@ -206,8 +240,8 @@ class InternalToken:
 
         Raises `KeystoreError` if the nickname is taken or malformed, or key and certificate differ.
         """
-        flags = parse_trust(trust) | TrustFlags.USER
-        return self._add(NewEntry(nickname, chain, private_key, flags))
+        with self.change() as step:
+            return step.add(NewEntry(nickname, chain, private_key, parse_trust(trust)))
 
     def add_authority(
         self, nickname: str, certificate: x509.Certificate, trust: str = "C"
@@ -219,69 +253,85 @@ class InternalToken:
         flags = parse_trust(trust)
         if not flags.is_authority or TrustFlags.USER in flags:
             raise KeystoreError(f"{trust!r} is no trust of a CA", remedy="give C, T, or both")
-        return self._add(NewEntry(nickname, (certificate,), None, flags))
+        with self.change() as step:
+            return step.add(NewEntry(nickname, (certificate,), None, flags))
+
+    def add_pending_key(self, nickname: str, private_key: PrivateKeyTypes) -> PendingKey:
+        """Store a key that waits for its certificate. Raises `KeystoreError` as the other adds."""
+        with self.change() as step:
+            return step.add_pending_key(nickname, private_key)
+
+    def replace(
+        self,
+        nickname: str,
+        chain: Sequence[x509.Certificate],
+        private_key: PrivateKeyTypes | None = None,
+    ) -> CertificateRecord:
+        """Put another certificate in place of the present one, atomically; see `Change.replace`."""
+        with self.change() as step:
+            return step.replace(nickname, chain, private_key)
+
+    def set_trust(self, nickname: str, trust: TrustFlags) -> CertificateRecord:
+        """Set what a CA is trusted for. Raises `KeystoreError` for an unknown nickname."""
+        with self.change() as step:
+            return step.set_trust(nickname, trust)
 
     def remove(self, nickname: str) -> None:
         """Delete a certificate and its key. Raises `KeystoreError` for an unknown nickname."""
-        with self._writing() as connection:
-            deleted = connection.execute("DELETE FROM entry WHERE nickname = ?", (nickname,))
-            found = deleted.rowcount > 0
-        if not found:
+        with self.change() as step:
+            step.remove(nickname)
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """Return the steps of one transaction: all durable at the end of the block, or none.
+
+        Other writers wait meanwhile, so what takes long is done before.
+        """
+        with (
+            self._lock,
+            schema.plain_errors(self._path),
+            schema.transaction(self._connection),
+        ):
+            manifest = self._checked(lambda: read_manifest(self._connection, self._keys))
+            yield Change(self._connection, self._keys, manifest, self._path)
+            write_manifest(self._connection, self._keys, manifest)
+
+    def _opened(self, nickname: str) -> tuple[CertificateRecord | PendingKey, bytes]:
+        with self._reading() as (connection, manifest):
+            row = change.row_of(connection, nickname)
+        if row is None:
             raise unknown_nickname(nickname, self.nicknames())
+        entry = self._present(row, manifest)
+        try:
+            key = private_key_of(row, self._keys)
+        except sealing.SealError as error:
+            raise altered_error(nickname, path=self._path) from error
+        if key is None:
+            raise KeystoreError(
+                f"the certificate {nickname!r} has no private key here",
+                remedy="a service can present only a certificate whose key is in the database",
+            )
+        return entry, key
 
-    def _add(self, entry: NewEntry) -> CertificateRecord:
-        row = sealed_row(entry, self._keys)
-        with self._writing() as connection:
-            _insert(connection, row)
-        return self._verified(row)
-
-    def _row(self, nickname: str) -> Row | None:
-        with self._reading() as connection:
-            columns = connection.execute(_SELECT_ONE, (nickname,)).fetchone()
-        return None if columns is None else Row(*columns)
-
-    def _verified(self, row: Row) -> CertificateRecord:
-        return verified_record(row, self._keys)
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, schema.plain_errors(self._path):
-            yield self._connection
+    def _present(self, row: Row, manifest: Manifest) -> CertificateRecord | PendingKey:
+        return present_entry(row, self._keys, manifest, self._path)
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as connection, schema.transaction(connection):
-            yield connection
+    def _reading(self) -> Iterator[tuple[sqlite3.Connection, Manifest]]:
+        """Return the connection, and the manifest of the same moment."""
+        with (
+            self._lock,
+            schema.plain_errors(self._path),
+            schema.snapshot(self._connection),
+        ):
+            yield self._connection, self._checked(lambda: self._manifests.read(self._connection))
 
-
-def _stored_data_key(connection: sqlite3.Connection, path: Path) -> sealing.SealedDataKey:
-    with schema.plain_errors(path):
-        columns = connection.execute(_SELECT_DATA_KEY).fetchone()
-    if columns is None:
-        raise KeystoreError("the database's own key is missing", file=path)
-    identity, salt, n, r, p, sealed = columns
-    if not (
-        all(isinstance(number, int) for number in (n, r, p))
-        and all(isinstance(blob, bytes) for blob in (identity, salt, sealed))
-    ):
-        raise KeystoreError("the database's own key is damaged", file=path)
-    return sealing.SealedDataKey(identity, salt, sealing.DerivationCost(n, r, p), sealed)
-
-
-def _insert(connection: sqlite3.Connection, row: Row) -> None:
-    try:
-        connection.execute(_INSERT, astuple(row))
-    except sqlite3.IntegrityError as error:
-        raise KeystoreError(
-            f"there is a certificate with the nickname {row.nickname!r} already",
-            remedy="choose another nickname; `msgcert list-certs` shows those in use",
-        ) from error
-
-
-def _altered(*nicknames: str, path: Path) -> KeystoreError:
-    names = ", ".join(repr(nickname) for nickname in nicknames)
-    return KeystoreError(
-        f"the entry of {names} was altered outside mailfront and is not used",
-        remedy="restore the database from a backup, or remove the entry and add it again",
-        file=path,
-    )
+    def _checked(self, read: Callable[[], Manifest]) -> Manifest:
+        try:
+            return read()
+        except sealing.SealError as error:
+            raise KeystoreError(
+                "the database's list of its entries was altered outside mailfront",
+                remedy="restore it from a backup",
+                file=self._path,
+            ) from error

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificatePublicKeyTypes,
+    PrivateKeyTypes,
+)
 
 from mailfront.keystore import formats
 from mailfront.keystore.trust import TrustFlags
@@ -43,6 +46,24 @@ class CertificateRecord:
 
 
 @dataclass(frozen=True)
+class PendingKey:
+    """A private key that waits for its certificate: a request was made with it."""
+
+    nickname: str
+    public_key: CertificatePublicKeyTypes
+
+    @cached_property
+    def key_type(self) -> str:
+        """The family of the key: `rsa`, `ec`, `ed25519`, …"""
+        return formats.key_type(self.public_key)
+
+    @cached_property
+    def key_description(self) -> str:
+        """The key's family and size for people, such as `EC P-256`."""
+        return formats.key_description(self.public_key)
+
+
+@dataclass(frozen=True)
 class Credentials:
     """What `ssl.SSLContext.load_cert_chain` needs: chain, encrypted key, and its passphrase.
 
@@ -71,7 +92,13 @@ class NewEntry:
 
 @dataclass(frozen=True)
 class Inventory:
-    """All that the token holds: the intact records, and the nicknames of the altered rows."""
+    """All that the token holds.
+
+    The intact certificates, the keys that wait for one, the nicknames of rows that were altered
+    outside mailfront, and the nicknames of rows that were removed outside mailfront.
+    """
 
     records: tuple[CertificateRecord, ...]
     altered: tuple[str, ...]
+    pending: tuple[PendingKey, ...] = ()
+    missing: tuple[str, ...] = ()

@@ -49,6 +49,14 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "CREATE INDEX entry_by_public_key ON entry (public_key)",
     ),
+    (
+        """CREATE TABLE manifest (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            listed BLOB NOT NULL,
+            tag BLOB NOT NULL
+        ) STRICT""",
+        "ALTER TABLE data_key ADD COLUMN form INTEGER NOT NULL DEFAULT 1",
+    ),
 )
 SCHEMA_VERSION = len(_VERSIONS)
 
@@ -227,3 +235,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let all that the block reads be of one moment, whatever others write meanwhile."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")

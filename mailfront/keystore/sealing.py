@@ -26,6 +26,8 @@ from mailfront.interfaces.secret import Secret
 KEY_LENGTH = 32
 NONCE_LENGTH = 12  # NIST SP 800-38D 8.2: 96 bits, random
 SALT_LENGTH = 16
+PRESENT_FORM = 2
+_FORMS = (1, 2)
 # The parameters come from the database file: a hostile one must not exhaust the memory.
 _MEMORY_LIMIT = 1 << 30
 
@@ -63,12 +65,17 @@ TODAYS_COST = DerivationCost()
 
 @dataclass(frozen=True, slots=True)
 class SealedDataKey:
-    """The data key as it is stored: sealed, with all that is needed to open it but the password."""
+    """The data key as it is stored: sealed, with all that is needed to open it but the password.
+
+    `form` 2 says that the database has an authenticated list of its rows, form 1 that it was made
+    before there was one; the seal covers the number.
+    """
 
     identity: bytes
     salt: bytes
     cost: DerivationCost
     sealed: bytes
+    form: int = PRESENT_FORM
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -103,25 +110,59 @@ def binding(*fields: bytes) -> bytes:
     return b"".join(struct.pack(">Q", len(field)) + field for field in fields)
 
 
+def bound_fields(bound: bytes) -> list[bytes]:
+    """Return the fields that `binding` joined. Raises `SealError` for other bytes."""
+    fields = []
+    start = 0
+    while start < len(bound):
+        begin = start + 8
+        start = begin + int.from_bytes(bound[start:begin])
+        if start > len(bound):
+            raise SealError("fields that were joined otherwise")
+        fields.append(bound[begin:start])
+    return fields
+
+
 def new_data_key(
     password: Secret, cost: DerivationCost = TODAYS_COST
 ) -> tuple[SealedDataKey, DatabaseKeys]:
     """Return a random data key sealed under `password`, and the database keys made from it."""
     data_key = os.urandom(KEY_LENGTH)
     identity = os.urandom(SALT_LENGTH)
-    salt = os.urandom(SALT_LENGTH)
-    wrapping = _derive(password, salt, cost)
-    sealed = _seal(wrapping, data_key, _data_key_statement(identity, salt, cost))
-    return SealedDataKey(identity, salt, cost, sealed), _expand(identity, data_key)
+    return _wrap(data_key, identity, password, cost), _expand(identity, data_key)
 
 
 def open_data_key(stored: SealedDataKey, password: Secret) -> DatabaseKeys:
     """Return the database keys. Raises `SealError` on a wrong password or an altered record."""
+    return _expand(stored.identity, _unwrap(stored, password))
+
+
+def rewrap_data_key(
+    stored: SealedDataKey, password: Secret, new_password: Secret, cost: DerivationCost
+) -> SealedDataKey:
+    """Return the same data key in the present form, sealed under another password (or the same).
+
+    Raises `SealError` as `open_data_key` does. The rows stay as they are.
+    """
+    return _wrap(_unwrap(stored, password), stored.identity, new_password, cost)
+
+
+def _wrap(
+    data_key: bytes, identity: bytes, password: Secret, cost: DerivationCost
+) -> SealedDataKey:
+    salt = os.urandom(SALT_LENGTH)
+    statement = _data_key_statement(identity, salt, cost, PRESENT_FORM)
+    sealed = _seal(_derive(password, salt, cost), data_key, statement)
+    return SealedDataKey(identity, salt, cost, sealed)
+
+
+def _unwrap(stored: SealedDataKey, password: Secret) -> bytes:
     if not stored.cost.is_acceptable():
         raise SealError("the parameters of the key derivation are out of bounds")
-    wrapping = _derive(password, stored.salt, stored.cost)
-    statement = _data_key_statement(stored.identity, stored.salt, stored.cost)
-    return _expand(stored.identity, _unseal(wrapping, stored.sealed, statement))
+    if stored.form not in _FORMS:
+        raise SealError("the data key has an unknown form")
+    statement = _data_key_statement(stored.identity, stored.salt, stored.cost, stored.form)
+    return _unseal(_derive(password, stored.salt, stored.cost), stored.sealed, statement)
 
 
 def _derive(password: Secret, salt: bytes, cost: DerivationCost) -> bytes:
@@ -137,9 +178,9 @@ def _derive(password: Secret, salt: bytes, cost: DerivationCost) -> bytes:
     )
 
 
-def _data_key_statement(identity: bytes, salt: bytes, cost: DerivationCost) -> bytes:
+def _data_key_statement(identity: bytes, salt: bytes, cost: DerivationCost, form: int) -> bytes:
     parameters = struct.pack(">QQQ", cost.n, cost.r, cost.p)
-    return binding(b"mailfront data key 1", identity, salt, parameters)
+    return binding(f"mailfront data key {form}".encode(), identity, salt, parameters)
 
 
 def _expand(identity: bytes, data_key: bytes) -> DatabaseKeys:

@@ -65,10 +65,14 @@ def authority(name: str = "Example CA") -> tuple[ec.EllipticCurvePrivateKey, x50
 
 
 def issued_by(
-    authority_key: ec.EllipticCurvePrivateKey, authority: x509.Certificate, name: str
+    authority_key: ec.EllipticCurvePrivateKey,
+    authority: x509.Certificate,
+    name: str,
+    *,
+    key: ec.EllipticCurvePrivateKey | None = None,
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """Return the key and the certificate of a server, signed by a CA."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    """Return the key (a new one unless given) and the certificate of a server, signed by a CA."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = requests.build_subject(name=name, country="")
     return key, _signed(key, subject, authority_key, authority.subject, is_authority=False)
 
