@@ -139,7 +139,9 @@ class LoginState(ABC):
         """RFC 9051 section 11.1, RFC 2595 section 4: what is pipelined behind the command is
         never executed."""
         if len(self._buffer):
-            return self._attack("starttls_injection", "plaintext pipelined behind STARTTLS")
+            return self._attack(
+                "starttls_injection", "STARTTLS injection: octets in clear behind it"
+            )
         self._state = State.TLS_PENDING
         return [Send(invitation), StartTls()]
 

@@ -214,7 +214,9 @@ class SmtpSession(SmtpConnection):
         elif not self.settings.tls_available:
             self.send(reply.NOT_IMPLEMENTED)
         elif self.has_unread_input():
-            self._report_attack("starttls_injection", "octets in clear behind STARTTLS")
+            self._report_attack(
+                "starttls_injection", "STARTTLS injection: octets in clear behind STARTTLS"
+            )
             self.end(reply.STARTTLS_PIPELINED, "starttls injection")
         else:
             # No await between the proof above and the upgrade: nothing can arrive in between.
