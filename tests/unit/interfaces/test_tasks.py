@@ -1,0 +1,59 @@
+"""Tasks are held until they end, and none fails in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+from mailfront.interfaces.tasks import start_task
+
+
+async def test_a_task_is_named_and_gives_its_result() -> None:
+    async def work() -> int:
+        return 42
+
+    task = start_task(work(), name="work")
+    assert task.get_name() == "work"
+    assert await task == 42
+
+
+async def test_a_task_that_nobody_holds_goes_on() -> None:
+    release = asyncio.Event()
+    finished = []
+
+    async def work() -> None:
+        await release.wait()
+        finished.append(True)
+
+    reference = weakref.ref(start_task(work(), name="work"))
+    await asyncio.sleep(0)
+    gc.collect()
+    release.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert finished == [True]
+    await asyncio.sleep(0)
+    assert reference() is None
+
+
+async def test_a_failure_is_logged_with_its_stack(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        raise ValueError("x")
+
+    start_task(work(), name="the work")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    [record] = caplog.records
+    assert record.getMessage() == "task=the work failed"
+    assert record.exc_info
+
+
+async def test_a_cancelled_task_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    task = start_task(asyncio.sleep(60), name="work")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert caplog.records == []
