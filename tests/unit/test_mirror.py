@@ -15,7 +15,7 @@ EXCEPTIONS: dict[str, str] = {
     "errors.py": "classes without logic",
 }
 # Tests of the repository itself and of what the tests are made of.
-OTHER_TESTS = ("test_mirror.py", "support/*")
+OTHER_TESTS = ("test_mirror.py", "test_documentation.py", "support/*")
 
 
 def modules() -> set[str]:
