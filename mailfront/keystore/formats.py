@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
@@ -21,8 +22,12 @@ from cryptography.hazmat.primitives.asymmetric.types import (
     PrivateKeyTypes,
 )
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.utils import CryptographyDeprecationWarning
 
 from mailfront.errors import KeystoreError
+
+# Some well-known roots have the serial number 0; the operator cannot change them.
+warnings.filterwarnings("ignore", "Parsed a serial number", category=CryptographyDeprecationWarning)
 
 # A certificate of a few KiB is large; this admits the oddest without admitting a flood.
 MAXIMUM_CERTIFICATE = 64 * 1024

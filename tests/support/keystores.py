@@ -64,6 +64,19 @@ def authority(name: str = "Example CA") -> tuple[ec.EllipticCurvePrivateKey, x50
     return key, _signed(key, subject, key, subject, is_authority=True)
 
 
+def intermediate(
+    authority_key: ec.EllipticCurvePrivateKey,
+    authority: x509.Certificate,
+    name: str,
+    *,
+    key: ec.EllipticCurvePrivateKey | None = None,
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """Return the key (a new one unless given) and the certificate of a CA below another one."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    subject = requests.build_subject(name=name, country="")
+    return key, _signed(key, subject, authority_key, authority.subject, is_authority=True)
+
+
 def issued_by(
     authority_key: ec.EllipticCurvePrivateKey,
     authority: x509.Certificate,
