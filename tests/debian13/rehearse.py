@@ -21,6 +21,21 @@ PROJECT = Path(__file__).parents[2]
 PROJECT_IN_TREE = "usr/src/mailfront"
 NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts")
 PIP_FILES = ("/etc/pip.conf", "/root/.config/pip/pip.conf", "/root/.pip/pip.conf")
+# Variables that name a file of CA certificates, and where the tree gets a copy of it: not the same
+# place, which a package's installation may write anew.
+CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+CERTIFICATES_IN_TREE = "/opt/build-machine"
+# What a clone of the project would not have.
+NOT_COPIED = (
+    ".git",
+    ".venv*",
+    "var",
+    "__pycache__",
+    "*.egg-info",
+    ".*_cache",
+    ".hypothesis",
+    "build",
+)
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -45,13 +60,14 @@ def main() -> None:
 
 def package_environment() -> dict[str, str]:
     """Return what this machine's pip and apt need from the environment (index, proxy, CA)."""
-    names = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+    proxies = ("http_proxy", "https_proxy", "no_proxy")
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("PIP_") or {name, name.lower()} & set(names)
+        if name.startswith("PIP_") or name.lower() in proxies
     }
-    return environment | {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
+    certificates = {name: f"{CERTIFICATES_IN_TREE}/{name}.pem" for name in certificate_files()}
+    return environment | certificates | {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
 
 
 def prepare(tree: Path) -> None:
@@ -62,8 +78,15 @@ def prepare(tree: Path) -> None:
         (tree / "dev" / device).touch()
         mount("--bind", f"/dev/{device}", tree / "dev" / device)
     (tree / "dev/shm").mkdir(mode=0o1777)
-    for name in (*NETWORK_FILES, *PIP_FILES, *certificate_files()):
+    (tree / "dev/pts").mkdir()
+    mount("-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", tree / "dev/pts")
+    (tree / "dev/ptmx").symlink_to("pts/ptmx")
+    for name in (*NETWORK_FILES, *PIP_FILES):
         copy_into(tree, Path(name))
+    certificates = tree / CERTIFICATES_IN_TREE.lstrip("/")
+    certificates.mkdir()
+    for name, path in certificate_files().items():
+        shutil.copy(path, certificates / f"{name}.pem")
     for directory in pip_directories():
         inside = tree / directory.relative_to("/")
         inside.mkdir(parents=True, exist_ok=True)
@@ -83,11 +106,10 @@ def copy_into(tree: Path, path: Path) -> None:
         shutil.copy(path, inside)
 
 
-def certificate_files() -> set[str]:
-    """Return the CA bundles that the environment names."""
-    environment = package_environment()
-    names = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-    return {environment[name] for name in names if name in environment}
+def certificate_files() -> dict[str, Path]:
+    """Return the files of CA certificates that this machine's environment names, by variable."""
+    named = {name: Path(os.environ.get(name, "")) for name in CERTIFICATE_VARIABLES}
+    return {name: path for name, path in named.items() if path.is_file()}
 
 
 def pip_directories() -> set[Path]:
@@ -104,13 +126,12 @@ def pip_directories() -> set[Path]:
 
 def run_unit_tests(stage: Stage) -> None:
     """Run the quick tests on the tree's own Python, with the versions of what it is built on."""
-    for name in ("tests", "bench", "Makefile", "Dockerfile"):
-        source = PROJECT / name
-        target = stage.tree / PROJECT_IN_TREE / name
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copy(source, target)
+    shutil.copytree(
+        PROJECT,
+        stage.tree / PROJECT_IN_TREE,
+        ignore=shutil.ignore_patterns(*NOT_COPIED),
+        dirs_exist_ok=True,
+    )
     script = (
         "python3 -c 'import ssl, sys; print(sys.version, ssl.OPENSSL_VERSION, sep=\"; \")' && "
         f"cd /{PROJECT_IN_TREE} && python3 -m venv /opt/tests && "
