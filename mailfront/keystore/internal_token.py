@@ -96,11 +96,7 @@ class InternalToken:
                 keys = data_key.open_keys(connection, path, password)
         except sealing.SealError as error:
             connection.close()
-            raise KeystoreError(
-                "the password does not open the certificate database",
-                remedy="the right one stands behind its token's name in config/sslpassword.conf",
-                file=path,
-            ) from error
+            raise data_key.wrong_password(path) from error
         except BaseException:
             connection.close()
             raise

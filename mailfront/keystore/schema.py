@@ -57,6 +57,19 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "ALTER TABLE data_key ADD COLUMN form INTEGER NOT NULL DEFAULT 1",
     ),
+    (
+        # The same data key under further passwords, while the password is being changed.
+        """CREATE TABLE other_data_key (
+            id INTEGER PRIMARY KEY,
+            identity BLOB NOT NULL,
+            salt BLOB NOT NULL,
+            scrypt_n INTEGER NOT NULL,
+            scrypt_r INTEGER NOT NULL,
+            scrypt_p INTEGER NOT NULL,
+            sealed BLOB NOT NULL,
+            form INTEGER NOT NULL
+        ) STRICT""",
+    ),
 )
 SCHEMA_VERSION = len(_VERSIONS)
 

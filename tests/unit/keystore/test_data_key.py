@@ -31,6 +31,7 @@ def older_database(directory: Path) -> Path:
         connection.execute("UPDATE data_key SET sealed = ?", (sealed,))
         connection.execute("ALTER TABLE data_key DROP COLUMN form")
         connection.execute("DROP TABLE manifest")
+        connection.execute("DROP TABLE other_data_key")
         connection.execute("PRAGMA user_version = 1")
     return path
 
@@ -80,3 +81,22 @@ def test_the_data_key_can_be_put_under_another_password(tmp_path: Path) -> None:
     InternalToken.open(path, new).close()
     with pytest.raises(KeystoreError, match="does not open"):
         InternalToken.open(path, PASSWORD)
+
+
+def test_further_passwords_open_the_database_too_and_others_do_not(tmp_path: Path) -> None:
+    new = Secret("another")
+    with new_token(tmp_path) as token:
+        path = token.path
+    with closing(sqlite3.connect(path)) as connection, connection:
+        stored = data_key.read(connection, path)
+        data_key.write_others(
+            connection, [sealing.rewrap_data_key(stored, PASSWORD, new, CHEAP)] * 2
+        )
+        assert len(data_key.read_others(connection, path)) == 2
+    for password in (PASSWORD, new):
+        InternalToken.open(path, password).close()
+    with pytest.raises(KeystoreError, match="does not open"):
+        InternalToken.open(path, Secret("a guess"))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        data_key.write_others(connection, ())
+        assert data_key.read_others(connection, path) == []
