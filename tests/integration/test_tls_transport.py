@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import struct
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -104,12 +106,17 @@ LOOPS = pytest.mark.parametrize(
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
-def run_against(owner: Owner, loop_factory: LoopFactory, client: Callable[[int], None]) -> None:
+def run_against(
+    owner: Owner,
+    loop_factory: LoopFactory,
+    client: Callable[[int], None],
+    transport: type[TlsTransport] = TlsTransport,
+) -> None:
     """Serve with `owner` on an ephemeral port while `client` runs in a thread."""
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: TlsTransport(owner, loop), LOOPBACK, 0)
+        server = await loop.create_server(lambda: transport(owner, loop), LOOPBACK, 0)
         port = server.sockets[0].getsockname()[1]
         with ThreadPoolExecutor(1) as pool:
             await loop.run_in_executor(pool, client, port)
@@ -336,3 +343,82 @@ def test_a_resumed_session_is_told_as_such(
             assert second.session_reused
 
     run_against(owner, loop_factory, client)
+
+
+@LOOPS
+def test_a_client_that_takes_no_answers_is_not_read_for_ever(
+    context: ServerContext, loop_factory: LoopFactory
+) -> None:
+    owner = Owner(context, implicit_tls=True, timeout=5)
+
+    def client(port: int) -> None:
+        with tls_client(port) as channel:
+            channel.settimeout(1)
+            with pytest.raises(TimeoutError):
+                # More than all buffers of both kernels together.
+                for _ in range(2000):
+                    channel.sendall(b"x" * 65536)
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    run_against(owner, loop_factory, client)
+
+
+@LOOPS
+def test_what_waited_for_a_slow_client_arrives(
+    context: ServerContext, loop_factory: LoopFactory
+) -> None:
+    owner = Owner(context, implicit_tls=True, timeout=5)
+
+    def client(port: int) -> None:
+        with tls_client(port) as channel:
+            read_exactly(channel, 7)
+            channel.sendall(b"BULK 8000000\r\n")
+            channel.sendall(b"more")
+            assert read_exactly(channel, 8_000_000 + 4).endswith(b"xmore")
+
+    run_against(owner, loop_factory, client)
+
+
+@LOOPS
+@pytest.mark.parametrize("ending", ["quit", "client closes", "reset", "no handshake"])
+def test_an_ended_connection_is_freed_without_the_garbage_collector(
+    context: ServerContext, loop_factory: LoopFactory, ending: str
+) -> None:
+    watched: list[weakref.ref[object]] = []
+
+    class WatchedTransport(TlsTransport):
+        __slots__ = ("__weakref__",)
+
+    class Watching(Owner):
+        def admit(self, transport: TlsTransport) -> bool:
+            watched.append(weakref.ref(transport))
+            return super().admit(transport)
+
+        def front(self, transport: TlsTransport) -> asyncio.Protocol:
+            front = Echo()
+            watched.append(weakref.ref(front))
+            return front
+
+    def client(port: int) -> None:
+        if ending == "no handshake":
+            with socket.create_connection((LOOPBACK, port), timeout=10) as plain:
+                plain.sendall(b"QUIT\r\n")
+                plain.recv(100)
+            return
+        with tls_client(port) as channel:
+            read_exactly(channel, 7)
+            if ending == "quit":
+                channel.sendall(b"QUIT\r\n")
+                read_exactly(channel, 5)
+            elif ending == "reset":
+                channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    gc.collect()
+    gc.disable()
+    try:
+        owner = Watching(context, implicit_tls=True, timeout=5)
+        run_against(owner, loop_factory, client, WatchedTransport)
+        assert watched
+        assert [reference() for reference in watched] == [None] * len(watched)
+    finally:
+        gc.enable()

@@ -1,0 +1,88 @@
+"""What the options ask of the contexts of each service."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailfront.configuration.msg_conf import Configuration
+from mailfront.errors import ConfigurationError
+from mailfront.keystore.internal_token import InternalToken
+from mailfront.server.certificates import (
+    ALPN,
+    ServiceContexts,
+    nickname_option,
+    nicknames_of,
+    policy_of,
+)
+from tests.support.keystores import new_token, self_signed
+
+OF_ALL = "encryption.rsa.nssslpersonalityssl"
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Iterator[InternalToken]:
+    with new_token(tmp_path) as opened:
+        for nickname in ("Server-Cert", "imap-cert"):
+            key, certificate = self_signed()
+            opened.add_key_and_certificate(nickname, key, (certificate,))
+        yield opened
+
+
+def test_a_service_has_its_own_nicknames_or_those_of_all() -> None:
+    configuration = Configuration.of({"local.imap.sslnicknames": "imap-cert,imap-rsa"})
+    assert nicknames_of(configuration, "imap") == ("imap-cert", "imap-rsa")
+    assert nickname_option(configuration, "imap") == "local.imap.sslnicknames"
+    assert nicknames_of(configuration, "pop") == ("Server-Cert",)
+    assert nickname_option(configuration, "pop") == OF_ALL
+
+
+def test_a_service_has_its_own_profile_or_that_of_all() -> None:
+    configuration = Configuration.of(
+        {"encryption.tlsprofile": "modern", "local.pop.tlsprofile": "legacy"}
+    )
+    assert policy_of(configuration, "imap").name == "modern"
+    assert policy_of(configuration, "pop").name == "legacy"
+
+
+def test_every_service_gets_its_context(token: InternalToken) -> None:
+    contexts = ServiceContexts(ALPN)
+    configuration = Configuration.of(
+        {"local.imap.sslnicknames": "imap-cert", "local.pop.tlsprofile": "modern"}
+    )
+    assert contexts.load(configuration, token) == list(ALPN)
+    imap, pop = contexts.slots["imap"].current, contexts.slots["pop"].current
+    assert imap is not None
+    assert pop is not None
+    assert (imap.nickname, pop.nickname) == ("imap-cert", "Server-Cert")
+    assert pop.ssl_context.minimum_version == ssl.TLSVersion.TLSv1_3
+    assert contexts.load(configuration, token) == []
+
+
+def test_only_what_changed_is_replaced(token: InternalToken) -> None:
+    contexts = ServiceContexts(ALPN)
+    contexts.load(Configuration.of({}), token)
+    changed = Configuration.of({"local.imap.sslnicknames": "imap-cert"})
+    assert contexts.load(changed, token) == ["imap"]
+
+
+def test_at_the_start_a_wrong_nickname_is_refused_with_its_option(token: InternalToken) -> None:
+    configuration = Configuration.of({"local.imap.sslnicknames": "imap-crt"})
+    with pytest.raises(ConfigurationError, match=r"local\.imap\.sslnicknames = imap-crt: ") as it:
+        ServiceContexts(ALPN).load(configuration, token)
+    assert "imap-cert" in it.value.remedy
+
+
+def test_later_it_is_a_problem_and_the_old_certificate_stays(token: InternalToken) -> None:
+    contexts = ServiceContexts(ALPN)
+    contexts.load(Configuration.of({}), token)
+    before = contexts.slots["imap"].current
+    contexts.load(Configuration.of({"local.imap.sslnicknames": "imap-crt"}), token)
+    assert contexts.slots["imap"].current is before
+    [problem] = contexts.problems()
+    assert problem.startswith("imap: ")
+    contexts.load(Configuration.of({}), token)
+    assert contexts.problems() == []
