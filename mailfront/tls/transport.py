@@ -231,11 +231,8 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def close(self) -> None:
         """Say close_notify, send what is queued, close."""
         raw = self._say_farewell()
-        if raw is None:
-            return
-        raw.close()
-        if raw.get_write_buffer_size():
-            self._timer = self._loop.call_later(LINGER_SECONDS, raw.abort)
+        if raw is not None:
+            self._close_raw(raw)
 
     def close_lingering(self) -> None:
         """Close a connection whose peer may still be sending.
@@ -252,6 +249,7 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if self._closing:
             return None
         self._closing = True
+        self._cancel_timer()
         if self._tls is not None and self._established:
             # Raised for the peer's close_notify that has not come: RFC 8446 section 6.1 does
             # not make us wait for it.
@@ -264,12 +262,9 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if raw.is_closing():
             return
         self._discarding = True
-        if self._paused:
-            self._paused = False
+        if self._paused or self._choked:
             raw.resume_reading()
         raw.write_eof()
-        if self._timer is not None:
-            self._timer.cancel()
         self._timer = self._loop.call_later(DISCARD_SECONDS, raw.abort)
 
     def abort(self) -> None:
@@ -436,10 +431,11 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         """Send what is queued and close, in bounded time."""
         self._closing = True
         self._cancel_timer()
-        raw = self._raw
-        if raw is None:
-            return
         self._flush()
+        if self._raw is not None:
+            self._close_raw(self._raw)
+
+    def _close_raw(self, raw: asyncio.Transport) -> None:
         raw.close()
         if raw.get_write_buffer_size():
             self._timer = self._loop.call_later(LINGER_SECONDS, raw.abort)
