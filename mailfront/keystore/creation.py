@@ -14,7 +14,7 @@ from cryptography import x509
 
 from mailfront.errors import KeystoreError
 from mailfront.interfaces.secret import Secret
-from mailfront.keystore import passwords, requests
+from mailfront.keystore import passwords, requests, schema
 from mailfront.keystore.directory_lock import locked_directory
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.nicknames import DEFAULT_NICKNAME, INTERNAL_TOKEN, check_nickname
@@ -31,8 +31,13 @@ def create_certificate_database(
     password: Secret | None,
     hostname: str,
     domain: str | None,
+    *,
+    authorities: Sequence[NewEntry] = (),
+    over_empty: bool = False,
 ) -> InternalToken:
     """Make the database with a self-signed `Server-Cert`, and its line in `sslpassword.conf`.
+
+    It also gets the `authorities`, which are CAs (see `public_authorities`).
 
     Without `password`, the one that the operator put into `sslpassword.conf` is taken, else a
     random one; the well-known default counts as none. The line is written first and the complete
@@ -42,15 +47,22 @@ def create_certificate_database(
     # A second creator's password line would replace the first one's.
     with locked_directory(database.parent):
         if database.exists():
-            raise KeystoreError(
-                "there is a certificate database already",
-                remedy="keep it, or move its directory away first",
-                file=database,
-            )
+            _require_empty(database, allowed=over_empty)
         chosen = password or _password_at_hand(sslpassword_conf) or passwords.random_password()
         server_certificate = _default_certificate(hostname, domain)
         passwords.write_password(sslpassword_conf, INTERNAL_TOKEN, chosen)
-        return InternalToken.create(database, chosen, entries=(server_certificate,))
+        schema.remove_file(database)
+        return InternalToken.create(database, chosen, entries=(server_certificate, *authorities))
+
+
+def _require_empty(database: Path, *, allowed: bool) -> None:
+    if allowed and schema.has_no_entries(database):
+        return
+    raise KeystoreError(
+        "there is a certificate database already" + (" and it is not empty" if allowed else ""),
+        remedy="keep it, or move its directory away first",
+        file=database,
+    )
 
 
 def add_self_signed(

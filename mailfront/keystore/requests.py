@@ -1,4 +1,4 @@
-"""Making certificates: subject, alternative names, key pair, validity, and the signature.
+"""Making certificates and requests: subject, alternative names, key pair, validity, signature.
 
 Takes what an operator names as text, checks it, returns `cryptography` objects; the profile is
 RFC 5280, narrowed to what a TLS server presents (RFC 9525). Raises `KeystoreError`.
@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -30,7 +31,7 @@ CURVES: dict[str, type[ec.EllipticCurve]] = {"P-256": ec.SECP256R1, "P-384": ec.
 KEY_TYPES = ("ec", "rsa", "ed25519")
 _COMMON_NAME_LENGTH = 64  # RFC 5280 appendix A.1, ub-common-name
 # A client whose clock is a little behind must not refuse a certificate that was made just now.
-_CLOCK_SKEW = timedelta(minutes=5)
+CLOCK_SKEW = timedelta(minutes=5)
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
@@ -81,6 +82,17 @@ class KeyKind:
         if self.family == "ec":
             return ec.generate_private_key(self._curve()())
         return ed25519.Ed25519PrivateKey.generate()
+
+    @classmethod
+    def like(cls, key: CertificatePublicKeyTypes) -> KeyKind:
+        """Return the kind of a new key in place of `key`: the same, where that is made here."""
+        if isinstance(key, rsa.RSAPublicKey):
+            enough = (size for size in RSA_SIZES if size >= key.key_size)
+            return cls("rsa", size=next(enough, RSA_SIZES[-1]))
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            names = {curve().name: name for name, curve in CURVES.items()}
+            return cls("ec", curve=names.get(key.curve.name))
+        return cls("ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "ec")
 
     def _rsa_size(self) -> int:
         size = RSA_SIZES[0] if self.size is None else self.size
@@ -258,9 +270,7 @@ def self_signed_certificate(
     The serial number has 159 random bits and is positive (RFC 5280 section 4.1.2.2). An authority
     key identifier may be left out of a self-signed certificate (section 4.2.1.1).
     """
-    unique = list(dict.fromkeys(names))
-    if len(unique) > MAXIMUM_NAMES:
-        raise KeystoreError(f"more than {MAXIMUM_NAMES} alternative names")
+    unique = _distinct(names)
     public_key = key.public_key()
     builder = (
         x509.CertificateBuilder()
@@ -268,7 +278,7 @@ def self_signed_certificate(
         .issuer_name(subject)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before((now - _CLOCK_SKEW).replace(microsecond=0))
+        .not_valid_before((now - CLOCK_SKEW).replace(microsecond=0))
         .not_valid_after(expires.replace(microsecond=0))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -278,6 +288,27 @@ def self_signed_certificate(
     if unique:
         builder = builder.add_extension(x509.SubjectAlternativeName(unique), critical=False)
     return builder.sign(key, _signature_hash(key))
+
+
+def certificate_request(
+    key: PrivateKey, subject: x509.Name, names: Sequence[x509.GeneralName]
+) -> x509.CertificateSigningRequest:
+    """Return a request (PKCS#10, RFC 2986) for a certificate of `key`, signed with it.
+
+    It asks for the alternative names and leaves every other extension to the authority's profile:
+    some authorities refuse requests that ask for more.
+    """
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if unique := _distinct(names):
+        builder = builder.add_extension(x509.SubjectAlternativeName(unique), critical=False)
+    return builder.sign(key, _signature_hash(key))
+
+
+def _distinct(names: Sequence[x509.GeneralName]) -> list[x509.GeneralName]:
+    unique = list(dict.fromkeys(names))
+    if len(unique) > MAXIMUM_NAMES:
+        raise KeystoreError(f"more than {MAXIMUM_NAMES} alternative names")
+    return unique
 
 
 def _key_usage(key: PrivateKey) -> x509.KeyUsage:

@@ -140,6 +140,26 @@ def _link(temporary: Path, path: Path) -> None:
         ) from error
 
 
+def has_no_entries(path: Path) -> bool:
+    """Whether there is nothing in the database at `path` that could be lost.
+
+    Raises `KeystoreError` if it is damaged or not one of ours.
+    """
+    with plain_errors(path):
+        if path.stat().st_size == 0:
+            return True
+        with closing(open_file(path)) as connection:
+            (entries,) = connection.execute("SELECT count(*) FROM entry").fetchone()
+    return bool(entries == 0)
+
+
+def remove_file(path: Path) -> None:
+    """Remove the database at `path`, if there is one, with what SQLite keeps beside it."""
+    with plain_errors(path):
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 def open_file(path: Path) -> sqlite3.Connection:
     """Return a connection to an existing database, brought to the present schema.
 

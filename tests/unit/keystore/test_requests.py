@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -266,3 +268,39 @@ def test_a_flood_of_names_is_refused() -> None:
 def test_a_host_name_too_long_for_a_common_name_gives_its_first_label() -> None:
     assert requests.name_of_host("mail.example.test") == "mail.example.test"
     assert requests.name_of_host("mail." + "x" * 63 + ".test") == "mail"
+
+
+@pytest.mark.parametrize(
+    "kind", [requests.KeyKind(), requests.KeyKind("rsa"), requests.KeyKind("ed25519")]
+)
+def test_a_request_asks_for_subject_and_names_and_is_signed_with_its_key(
+    kind: requests.KeyKind,
+) -> None:
+    key = kind.generate()
+    subject = requests.parse_subject("CN=mail.example.com,O=Example")
+    names = [x509.DNSName("mail.example.com"), x509.DNSName("mail.example.com")]
+    request = requests.certificate_request(key, subject, names)
+    assert request.is_signature_valid
+    assert request.subject == subject
+    assert request.public_key() == key.public_key()
+    (extension,) = request.extensions
+    assert isinstance(extension.value, x509.SubjectAlternativeName)
+    assert list(extension.value) == [x509.DNSName("mail.example.com")]
+    assert list(requests.certificate_request(key, subject, ()).extensions) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        (rsa.generate_private_key(65537, 1024), requests.KeyKind("rsa", size=2048)),
+        (rsa.generate_private_key(65537, 2056), requests.KeyKind("rsa", size=3072)),
+        (ec.generate_private_key(ec.SECP384R1()), requests.KeyKind("ec", curve="P-384")),
+        (ec.generate_private_key(ec.SECP521R1()), requests.KeyKind("ec")),
+        (ed25519.Ed25519PrivateKey.generate(), requests.KeyKind("ed25519")),
+        (ed448.Ed448PrivateKey.generate(), requests.KeyKind("ec")),
+    ],
+)
+def test_a_new_key_in_place_of_another_is_of_its_kind_where_that_is_made(
+    key: CertificateIssuerPrivateKeyTypes, kind: requests.KeyKind
+) -> None:
+    assert requests.KeyKind.like(key.public_key()) == kind
