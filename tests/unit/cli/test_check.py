@@ -1,0 +1,51 @@
+"""`mailfront check`: problems on stdout, warnings on stderr, and the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailfront.cli.main import main
+from mailfront.server.checking import Findings
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "msg.conf").touch()
+    return tmp_path
+
+
+def found(monkeypatch: pytest.MonkeyPatch, *problems: str, warnings: tuple[str, ...] = ()) -> None:
+    findings = Findings(list(problems), list(warnings))
+    monkeypatch.setattr("mailfront.server.checking.check_server_root", lambda root: findings)
+
+
+def test_each_problem_is_a_line_on_stdout(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found(monkeypatch, "msg.conf:3: first: mend it", "second", warnings=("expires soon",))
+    assert main(["check", "--home", str(home)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "msg.conf:3: first: mend it\nsecond\n"
+    assert printed.err == "warning: expires soon\n"
+
+
+def test_warnings_alone_are_no_failure(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found(monkeypatch, warnings=("expires soon",))
+    assert main(["check", "--home", str(home)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "warning: expires soon\nno problems found\n"
+
+
+def test_a_real_problem_names_its_file_and_line(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = home / "config" / "msg.conf"
+    path.write_text("\nservice.imap.prot = 143\n")
+    assert main(["check", "--home", str(home)]) == 1
+    assert f"{path}:2: " in capsys.readouterr().out
