@@ -15,7 +15,7 @@ from mailfront.cli.output import (
     print_table,
 )
 from mailfront.configuration.home import ServerRoot
-from mailfront.interfaces.status import ServerStatus
+from mailfront.interfaces.status import PortStatus, ServerStatus
 from mailfront.server.control import ask_server
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def print_ports(status: ServerStatus) -> None:
             port.tls,
             port.nickname or "-",
             "-" if port.expires is None else _expiry(port.expires, now),
-            port.fingerprint[:11] or "-",
+            _fingerprints(port),
             str(port.connections),
         ]
         for port in status.ports
@@ -95,6 +95,13 @@ def print_ports(status: ServerStatus) -> None:
     print_table(
         ["Service", "Address", "TLS", "Nickname", "Expires", "SHA-256", "Connections"], rows
     )
+
+
+def _fingerprints(port: PortStatus) -> str:
+    """The begin of the fingerprint served, and of the keystore's where they differ."""
+    if not port.is_outdated:
+        return port.fingerprint[:11] or "-"
+    return f"{port.fingerprint[:11]} (keystore: {port.keystore_fingerprint[:11]})"
 
 
 def _expiry(expires: datetime, now: datetime) -> str:

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class PortStatus:
-    """One listening port. `tls` is `implicit`, `starttls` or `none`; `problem` is empty or says
-    why the certificate served is not the one configured."""
+    """One listening port. `tls` is `implicit`, `starttls` or `none`. `fingerprint` is of the
+    certificate served, `keystore_fingerprint` of the one that options and keystore ask for;
+    `problem` is empty or says why they differ."""
 
     service: str
     name: str
@@ -23,6 +24,24 @@ class PortStatus:
     expires: datetime | None
     connections: int
     problem: str = ""
+    keystore_fingerprint: str = ""
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another certificate is served than the keystore has."""
+        return bool(self.keystore_fingerprint) and self.keystore_fingerprint != self.fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """One certificate that services present. `days_left` is negative once it has expired."""
+
+    nickname: str
+    services: tuple[str, ...]
+    fingerprint: str
+    expires: datetime
+    days_left: int
+    self_signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,7 @@ class ServerStatus:
     ports: tuple[PortStatus, ...]
     problems: tuple[str, ...] = ()
     counters: dict[str, int] = field(default_factory=dict)
+    certificates: tuple[CertificateStatus, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Plain values; times in ISO 8601, UTC."""
@@ -43,6 +63,8 @@ class ServerStatus:
         record["started"] = self.started.isoformat()
         for port in record["ports"]:
             port["expires"] = port["expires"].isoformat() if port["expires"] else None
+        for certificate in record["certificates"]:
+            certificate["expires"] = certificate["expires"].isoformat()
         return record
 
     @classmethod
@@ -54,8 +76,25 @@ class ServerStatus:
             for port in record["ports"]
         )
         started = _time(record["started"])
-        problems = tuple(record["problems"])
-        return cls(**{**record, "ports": ports, "started": started, "problems": problems})
+        certificates = tuple(
+            CertificateStatus(
+                **{
+                    **certificate,
+                    "services": tuple(certificate["services"]),
+                    "expires": _time(certificate["expires"]),
+                }
+            )
+            for certificate in record["certificates"]
+        )
+        return cls(
+            **{
+                **record,
+                "ports": ports,
+                "started": started,
+                "problems": tuple(record["problems"]),
+                "certificates": certificates,
+            }
+        )
 
 
 def _time(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""How many connections may exist: in total, per port, and per client address."""
+"""How many connections may exist: in total, per service, and per client address."""
 
 from __future__ import annotations
 
@@ -16,23 +16,31 @@ class ConnectionLimits:
         self.total = total
         self.per_address = per_address
         self._connections = 0
+        self._by_group: Counter[str] = Counter()
         self._by_network: Counter[str] = Counter()
 
-    def admit(self, address: str) -> str:
-        """Count a connection in. Returns an empty text, or why it is refused."""
+    def admit(self, address: str, group: str = "", maximum: int = 0) -> str:
+        """Count a connection in. Returns an empty text, or why it is refused.
+
+        `group` is the service whose ports together have at most `maximum` sessions.
+        """
+        if maximum and self._by_group[group] >= maximum:
+            return "too many sessions"
         network = network_of(address)
         if self.total and self._connections >= self.total:
             return "too many connections"
         if self.per_address and self._by_network[network] >= self.per_address:
             return "too many connections from this address"
         self._connections += 1
+        self._by_group[group] += 1
         self._by_network[network] += 1
         return ""
 
-    def release(self, address: str) -> None:
+    def release(self, address: str, group: str = "") -> None:
         """Count a connection out."""
         network = network_of(address)
         self._connections -= 1
+        self._by_group[group] -= 1
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]

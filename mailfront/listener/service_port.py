@@ -33,7 +33,8 @@ class Stoppable(Protocol):
 @dataclass(frozen=True, slots=True)
 class PortSettings:
     """What a port is: `service` chooses certificate and limits, `name` is for people, `option`
-    is the option that sets the port number, `busy_reply` what a refused client is told."""
+    is the option that sets the port number, `busy_reply` what a refused client is told; the ports
+    of one `group` share `maximum_sessions`."""
 
     service: str
     name: str
@@ -44,6 +45,7 @@ class PortSettings:
     handshake_timeout: float
     maximum_sessions: int
     busy_reply: bytes = b""
+    group: str = ""
 
 
 class ServicePort:
@@ -117,11 +119,10 @@ class ServicePort:
 
     def admit(self, transport: TlsTransport) -> bool:
         """Part of `ConnectionOwner`."""
-        maximum = self.settings.maximum_sessions
-        if maximum and len(self.connections) >= maximum:
-            reason = "too many sessions"
-        else:
-            reason = self._limits.admit(transport.peer.address)
+        settings = self.settings
+        reason = self._limits.admit(
+            transport.peer.address, settings.group, settings.maximum_sessions
+        )
         if reason:
             self._counters.add(f"{self.service}.refused")
             _log.warning("service=%s peer=%s refused: %s", self.service, transport.peer, reason)
@@ -150,4 +151,4 @@ class ServicePort:
         self.connections.discard(transport)
         if not self.connections:
             self._empty.set()
-        self._limits.release(transport.peer.address)
+        self._limits.release(transport.peer.address, self.settings.group)

@@ -7,6 +7,7 @@ connected to it.
 from __future__ import annotations
 
 import logging
+import logging.handlers
 import os
 import sys
 from pathlib import Path
@@ -28,7 +29,8 @@ LEVELS = {
 def start_logging(level: str, file: Path | None) -> None:
     """Send log lines of `level` (one of `LEVELS`) and above to `file`, or to standard error.
 
-    A file is appended to, mode 0600. Raises `OSError` if it cannot be opened.
+    A file is appended to, mode 0600, and opened anew when it was renamed (log rotation). Raises
+    `OSError` if it cannot be opened.
     """
     handler: logging.Handler
     if file is None:
@@ -36,7 +38,7 @@ def start_logging(level: str, file: Path | None) -> None:
     else:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
-        handler = logging.FileHandler(file)
+        handler = logging.handlers.WatchedFileHandler(file)
     in_journal = file is None and "JOURNAL_STREAM" in os.environ
     handler.setFormatter(OneLineFormatter(stamped=not in_journal))
     root = logging.getLogger()

@@ -7,7 +7,6 @@ creation is simply begun again and goes on where it stopped.
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -23,6 +22,7 @@ from mailfront.configuration.default_files import (
 )
 from mailfront.configuration.durable_file import sync_directory, write_durably
 from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.machine import machine_name
 from mailfront.configuration.msg_conf import change_options
 from mailfront.directory.embedded import EmbeddedDirectory, add_entry
 from mailfront.errors import ConfigurationError
@@ -50,6 +50,7 @@ QUICKSTART_OPTIONS = {
     "service.pop.port": "2110",
     "service.pop.sslport": "2995",
     "service.http.sslport": "2443",
+    "local.ssl.autorenewselfsigned": "yes",
     "logfile.default.destination": "log/mailfront.log",
 }
 # Groups of four out of letters that are not mistaken for each other: 79 bits.
@@ -70,7 +71,7 @@ def create_server_root(
     _refuse_foreign(root)
     _own_directory(root.path)
     install_default_configuration(root, [name for name in FILE_NAMES if name != "msg.conf"])
-    hostname = socket.getfqdn()
+    hostname = machine_name()
     token = _database(root, hostname, domain)
     passwords: dict[str, Secret] = {}
     settings = {"service.hostname": hostname, "service.defaultdomain": domain, **(options or {})}

@@ -21,16 +21,35 @@ class ServerLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
+            failure = _held(self._descriptor, path)
             os.close(self._descriptor)
-            raise ConfigurationError(
-                f"a server runs on this server root already (pid {holder or 'unknown'})",
-                remedy="stop it, or use another server root",
-                file=path,
-            ) from None
+            raise failure from None
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let another server start."""
         os.close(self._descriptor)
+
+
+def require_no_server(path: Path) -> None:
+    """Raise `ConfigurationError` if a server holds the lock at `path`; leave no trace."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _held(descriptor, path) from None
+    finally:
+        os.close(descriptor)
+
+
+def _held(descriptor: int, path: Path) -> ConfigurationError:
+    holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+    return ConfigurationError(
+        f"a server runs on this server root already (pid {holder or 'unknown'})",
+        remedy="stop it, or use another server root",
+        file=path,
+    )

@@ -59,6 +59,7 @@ def planned_ports(configuration: Configuration) -> list[PortSettings]:
             handshake_timeout=configuration.integer("service.handshaketimeout"),
             maximum_sessions=configuration.integer(f"service.{kind.group}.maxsessions"),
             busy_reply=kind.busy_reply,
+            group=kind.group,
         )
         for kind in KINDS
         if _is_enabled(kind, configuration)

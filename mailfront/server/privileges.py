@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import pwd
 
 from mailfront.errors import ConfigurationError
-
-_log = logging.getLogger("mailfront.server")
 
 
 def drop_privileges(user_name: str) -> None:
@@ -17,8 +14,6 @@ def drop_privileges(user_name: str) -> None:
     Raises `ConfigurationError` if there is no such user, or we may not become it.
     """
     if not user_name:
-        if os.geteuid() == 0:
-            _log.warning("running as root; set local.serveruid to an unprivileged user")
         return
     try:
         user = pwd.getpwnam(user_name)

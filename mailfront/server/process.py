@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import signal
-import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
 
 from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.machine import machine_name
 from mailfront.configuration.msg_conf import Configuration, load_configuration
+from mailfront.interfaces.status import CertificateStatus
 from mailfront.interfaces.tasks import start_task
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
@@ -29,7 +32,8 @@ from mailfront.observability.counters import Counters
 from mailfront.observability.log import start_logging
 from mailfront.server.certificates import ALPN, ServiceContexts
 from mailfront.server.control import Answer, ControlServer
-from mailfront.server.lock import ServerLock
+from mailfront.server.expiry_watch import ExpiryWatch
+from mailfront.server.lock import ServerLock, require_no_server
 from mailfront.server.notification import notify
 from mailfront.server.privileges import drop_privileges
 from mailfront.server.reload import Reloader
@@ -51,13 +55,19 @@ def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
     Raises `OperatorError` if it cannot start; then nothing was started.
     """
     root.require_initialised()
+    # Nothing that the server writes is for others.
+    os.umask(0o077)
     configuration = load_configuration(root.msg_conf)
+    require_no_server(root.lock_file)
+    bound = bind_ports(configuration)
+    # Before anything is written, so that it belongs to the user who serves.
+    drop_privileges(configuration.string("local.serveruid"))
     start_logging(configuration.string("logfile.default.loglevel"), log_file(root, configuration))
     lock = ServerLock(root.lock_file)
     try:
         _raise_file_limit()
-        bound = bind_ports(configuration)
-        drop_privileges(configuration.string("local.serveruid"))
+        if os.geteuid() == 0:
+            _log.warning("running as root; set local.serveruid to an unprivileged user")
         watch = KeystoreWatch(root.certificate_database)
         password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
         if warning := warning_about(password):
@@ -83,7 +93,7 @@ def log_file(root: ServerRoot, configuration: Configuration) -> Path | None:
 
 def host_name(configuration: Configuration) -> str:
     """The name by which the server greets."""
-    return configuration.string("service.hostname") or socket.getfqdn()
+    return configuration.string("service.hostname") or machine_name()
 
 
 class _Server:
@@ -102,7 +112,12 @@ class _Server:
         self._contexts.load(configuration, token)
         self._reloader = Reloader(root, configuration, token, watch, self._contexts)
         self._counters = Counters()
-        self._status = StatusReport(configuration, self._counters, self._problems)
+        self._expiry = ExpiryWatch()
+        self._certificates: list[CertificateStatus] = []
+        self._status = StatusReport(
+            configuration, self._counters, self._problems, lambda: self._certificates
+        )
+        self._reloader.on_change = self._tell_rotation
         self._stop = asyncio.Event()
         self._ports: list[ServicePort] = []
         self._services: Services | None = None
@@ -149,11 +164,31 @@ class _Server:
     async def _follow_changes(self) -> None:
         while not self._stop.is_set():
             await self._reloader.look()
+            await self._look_at_expiry()
             try:
                 async with asyncio.timeout(LOOK_INTERVAL):
                     await self._stop.wait()
             except TimeoutError:
                 continue
+
+    async def _look_at_expiry(self) -> None:
+        now = datetime.now(UTC)
+        if self._expiry.due(now):
+            self._certificates = await asyncio.to_thread(self._reloader.look_at_certificates, now)
+            self._expiry.look(self._certificates, now)
+
+    def _tell_rotation(self, services: Sequence[str]) -> None:
+        """One line per port whose certificate changed."""
+        for port in self._ports:
+            slot = port.slot
+            if slot.service in services and slot.current is not None:
+                _log.info(
+                    "port=%s address=%s:%d nickname=%s fingerprint=%s replaced=%s",
+                    port.service, port.settings.address or "*", port.bound_port,
+                    slot.current.nickname, slot.current.fingerprint, slot.replaced_fingerprint,
+                )  # fmt: skip
+                self._counters.add(f"{port.service}.certificates_rotated")
+        self._expiry.look_again()
 
     def _look_now(self) -> None:
         start_task(self._reloader.look(forced=True), name="reload")

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from mailfront.configuration.home import ServerRoot
@@ -15,13 +18,18 @@ from mailfront.configuration.msg_conf import Configuration, load_configuration
 from mailfront.configuration.option import Effect
 from mailfront.configuration.registry import REGISTRY
 from mailfront.errors import OperatorError
+from mailfront.interfaces.status import CertificateStatus
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password
 from mailfront.keystore.watch import KeystoreWatch
 from mailfront.server.certificates import ServiceContexts
+from mailfront.server.expiry_watch import certificates_in_use, renew_self_signed_in_use
 
 _log = logging.getLogger("mailfront.reload")
+
+# What was refused is looked at again: a certificate of tomorrow is valid tomorrow.
+RETRY_SECONDS = 60.0
 
 FileIdentity = tuple[int, int, int]
 
@@ -38,6 +46,7 @@ class Reloader:
         contexts: ServiceContexts,
     ) -> None:
         self.problem = ""
+        self.on_change: Callable[[Sequence[str]], None] = _nobody
         self._root = root
         self._started_with = configuration
         self._current = configuration
@@ -47,6 +56,7 @@ class Reloader:
         self._contexts = contexts
         self._file = _identity(root.msg_conf)
         self._one_at_a_time = asyncio.Lock()
+        self._retry_at: float | None = None
 
     async def look(self, *, forced: bool = False) -> None:
         """Take over what changed since the last look (`forced`: whatever it is).
@@ -57,10 +67,13 @@ class Reloader:
         async with self._one_at_a_time:
             file = _identity(self._root.msg_conf)
             keystore_changed = self._watch.changed()
-            if forced or keystore_changed or file != self._file:
+            overdue = self._retry_at is not None and time.monotonic() > self._retry_at
+            if forced or keystore_changed or overdue or file != self._file:
                 reread = forced or file != self._file
                 self._file = file
                 await asyncio.to_thread(self._take_over, reread=reread, told=forced)
+                waits = self.problem or self._contexts.problems()
+                self._retry_at = time.monotonic() + RETRY_SECONDS if waits else None
 
     def _take_over(self, *, reread: bool, told: bool) -> None:
         try:
@@ -74,8 +87,23 @@ class Reloader:
         self.problem = ""
         if told or changed:
             _log.info("reloaded; new certificates for: %s", ", ".join(changed) or "none")
+        self.on_change(changed)
         if reread and (waiting := self.waiting_for_restart()):
             _log.warning("changed options wait for a restart: %s", ", ".join(waiting))
+
+    def look_at_certificates(self, now: datetime) -> list[CertificateStatus]:
+        """The certificates in use and their dates; renews self-signed ones if that is wanted.
+
+        Blocks. A keystore that cannot be read is reported as a problem.
+        """
+        try:
+            found = certificates_in_use(self._current, self._token, self._contexts.slots, now)
+            if self._current.boolean("local.ssl.autorenewselfsigned"):
+                renew_self_signed_in_use(self._token, found, now)
+        except OperatorError as failure:
+            self._report(str(failure))
+            return []
+        return found
 
     def waiting_for_restart(self) -> list[str]:
         """Options changed since the start that do not take effect live."""
@@ -101,6 +129,10 @@ class Reloader:
         if problem != self.problem:
             _log.error("the change is not taken over: %s", problem.replace("\n", "; "))
         self.problem = problem
+
+
+def _nobody(changed: Sequence[str]) -> None:
+    """Nobody wants to know."""
 
 
 def _identity(path: Path) -> FileIdentity:

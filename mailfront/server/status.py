@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from mailfront.configuration.msg_conf import Configuration
-from mailfront.interfaces.status import PortStatus, ServerStatus
+from mailfront.interfaces.status import CertificateStatus, PortStatus, ServerStatus
 from mailfront.listener.service_port import ServicePort
 from mailfront.observability.counters import Counters
 from mailfront.server.ports import offers_starttls
@@ -22,12 +22,14 @@ class StatusReport:
         configuration: Configuration,
         counters: Counters,
         problems: Callable[[], Sequence[str]],
+        certificates: Callable[[], Sequence[CertificateStatus]],
     ) -> None:
         self.ports: Sequence[ServicePort] = ()
         self.event_loop = ""
         self._configuration = configuration
         self._counters = counters
         self._problems = problems
+        self._certificates = certificates
         self._started = datetime.now(UTC)
 
     def status(self) -> ServerStatus:
@@ -40,6 +42,7 @@ class StatusReport:
             ports=tuple(self._port(port) for port in self.ports),
             problems=tuple(self._problems()),
             counters=self._counters.values(),
+            certificates=tuple(self._certificates()),
         )
 
     def _port(self, port: ServicePort) -> PortStatus:
@@ -56,6 +59,7 @@ class StatusReport:
             expires=context.expires if context is not None and presents else None,
             connections=len(port.connections),
             problem=port.slot.problem,
+            keystore_fingerprint=port.slot.wanted_fingerprint if presents else "",
         )
 
     def _tls(self, port: ServicePort) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from mailfront.errors import KeystoreError, OperatorError
-from mailfront.keystore.internal_token import Credentials, InternalToken
+from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.records import CertificateRecord, Credentials
 from mailfront.tls.context import ServerContext, build_server_context
 from mailfront.tls.policy import Policy
+from mailfront.tls.rotation import prove, prove_handshake
 
 _log = logging.getLogger("mailfront.tls")
 
@@ -38,47 +41,85 @@ def load_personality(token: InternalToken, nicknames: Sequence[str]) -> list[Cre
 
 
 class ContextSlot:
-    """The context in force for one service, and what stands in the way of a newer one."""
+    """The context in force for one service, and what stands in the way of a newer one.
 
-    __slots__ = ("_alpn", "_state", "current", "problem", "service")
+    `wanted_fingerprint` is that of the certificate which options and keystore ask for,
+    `replaced_fingerprint` that of the one which `current` took the place of; `refusals` counts
+    certificates that were not taken.
+    """
+
+    __slots__ = (
+        "_alpn", "_records", "_state", "current", "problem", "refusals", "replaced_fingerprint",
+        "service", "wanted_fingerprint",
+    )  # fmt: skip
 
     def __init__(self, service: str, alpn: Sequence[str]) -> None:
         self.service = service
         self.current: ServerContext | None = None
         self.problem = ""
+        self.wanted_fingerprint = ""
+        self.replaced_fingerprint = ""
+        self.refusals = 0
         self._alpn = tuple(alpn)
         self._state: tuple[object, ...] = ()
+        self._records: dict[str, CertificateRecord] = {}
 
     def load(
         self, token: InternalToken, nicknames: Sequence[str], policy: Policy, *, tickets: bool
     ) -> bool:
         """Bring the slot up to date; return whether a new context came into force.
 
-        Nothing is rebuilt while nicknames, certificates and policy are the same. Raises
-        `OperatorError` only when there is no earlier context to keep.
+        Nothing is rebuilt while nicknames, certificates and policy are the same. What is new is
+        proved first (`tls.rotation`). Raises `OperatorError` only when there is no earlier context
+        to keep; then only what cannot work at all is a reason.
         """
         try:
-            fingerprints = tuple(token.require(nickname).sha256 for nickname in nicknames)
-            state = (tuple(nicknames), fingerprints, policy, tickets)
+            records = [token.require(nickname) for nickname in nicknames]
+            state = (tuple(record.sha256 for record in records), tuple(nicknames), policy, tickets)
+            self.wanted_fingerprint = records[0].sha256 if records else ""
             if state == self._state and self.current is not None:
                 self.problem = ""
                 return False
             fresh = build_server_context(
                 load_personality(token, nicknames), policy, alpn=self._alpn, tickets=tickets
             )
+            prove_handshake(fresh.ssl_context, [record.certificate for record in records])
+            self._prove(token, records)
         except OperatorError as failure:
             if self.current is None:
                 raise
             self._keep_old(str(failure))
             return False
-        old, self.current, self._state, self.problem = self.current, fresh, state, ""
-        _log.info(
-            "service=%s nickname=%s fingerprint=%s replaced=%s",
-            self.service, fresh.nickname, fresh.fingerprint, old.fingerprint if old else "-",
-        )  # fmt: skip
+        self.replaced_fingerprint = self.current.fingerprint if self.current is not None else ""
+        self.current, self._state, self.problem = fresh, state, ""
+        self._records = {record.nickname: record for record in records}
         return True
+
+    def _prove(self, token: InternalToken, records: Sequence[CertificateRecord]) -> None:
+        changed = [
+            record
+            for record in records
+            if record.nickname not in self._records
+            or self._records[record.nickname].sha256 != record.sha256
+        ]
+        if not changed:
+            return
+        authorities = [
+            record.certificate for record in token.inventory().records if record.trust.is_authority
+        ]
+        now = datetime.now(UTC)
+        for record in changed:
+            old = self._records.get(record.nickname)
+            try:
+                prove(record, old.certificate if old else None, authorities, now)
+            except KeystoreError as failure:
+                if self.current is not None:
+                    raise
+                # At the start there is nothing better to present: better loud than down.
+                _log.warning("service=%s %s", self.service, failure)
 
     def _keep_old(self, problem: str) -> None:
         if problem != self.problem:
+            self.refusals += 1
             _log.error("service=%s the old certificate stays in force: %s", self.service, problem)
         self.problem = problem

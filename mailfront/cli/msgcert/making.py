@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import socket
 import sys
 from datetime import UTC, datetime
 
@@ -15,6 +14,7 @@ from mailfront.cli.msgcert.subcommand import Subcommand
 from mailfront.cli.output import print_message
 from mailfront.cli.prompt import password_from_file
 from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.machine import machine_name
 from mailfront.configuration.msg_conf import load_configuration
 from mailfront.errors import OperatorError
 from mailfront.interfaces.secret import Secret
@@ -68,9 +68,9 @@ def _new_password(arguments: argparse.Namespace) -> Secret | None:
 def _configured_names(root: ServerRoot) -> tuple[str, str | None]:
     """Return the host name and the mail domain of a server root, as far as they are known."""
     if not root.is_initialised():
-        return _machine_name(), None
+        return machine_name(), None
     configuration = load_configuration(root.msg_conf)
-    hostname = configuration.string("service.hostname") or _machine_name()
+    hostname = configuration.string("service.hostname") or machine_name()
     return hostname, configuration.string("service.defaultdomain") or None
 
 
@@ -165,7 +165,7 @@ def _subject(arguments: argparse.Namespace) -> x509.Name:
     if arguments.subject is not None:
         return requests.parse_subject(arguments.subject)
     if arguments.name is None:
-        parts["name"] = requests.name_of_host(_machine_name())
+        parts["name"] = requests.name_of_host(machine_name())
     return requests.build_subject(**parts)
 
 
@@ -188,12 +188,6 @@ def _tell_about(record: CertificateRecord) -> None:
         f"which expires on {expires.isoformat()}"
     )
     print_message(f"SHA-256 fingerprint: {record.sha256}")
-
-
-def _machine_name() -> str:
-    # A resolver without an entry for this machine answers "localhost"; the kernel knows better.
-    name = socket.getfqdn()
-    return socket.gethostname() if name.partition(".")[0] == "localhost" else name
 
 
 ADD_SELFSIGN = Subcommand(

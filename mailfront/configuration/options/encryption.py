@@ -78,6 +78,15 @@ OPTIONS = (
         "suites that lack one or both, for old clients that cannot be replaced.",
         Effect.LIVE,
     ),
+    Option(
+        "local.ssl.autorenewselfsigned",
+        Boolean(),
+        "no",
+        "Whether the server itself renews self-signed certificates that a service presents, with "
+        "the same key, once they have lived two thirds of their life. Clients that pinned the "
+        "certificate rather than its key must be told of each renewal.",
+        Effect.LIVE,
+    ),
     *(_nicknames(service, title) for service, title in _SERVICES.items()),
     *(_profile(service, title) for service, title in _SERVICES.items()),
     *(_session_tickets(service, title) for service, title in _SERVICES.items()),

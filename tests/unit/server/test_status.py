@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mailfront.configuration.msg_conf import Configuration
-from mailfront.interfaces.status import PortStatus
+from mailfront.interfaces.status import CertificateStatus, PortStatus
 from mailfront.listener.limits import ConnectionLimits
 from mailfront.listener.service_port import ServicePort
 from mailfront.listener.sockets import bind
@@ -20,6 +21,15 @@ from mailfront.server.ports import planned_ports
 from mailfront.server.status import StatusReport
 from tests.support.keystores import new_token, self_signed
 from tests.support.ports import LOOPBACK
+
+CERTIFICATE = CertificateStatus(
+    nickname="Server-Cert",
+    services=("imap", "pop"),
+    fingerprint="AA:BB",
+    expires=datetime(2027, 1, 1, tzinfo=UTC),
+    days_left=39,
+    self_signed=True,
+)
 
 
 @pytest.fixture
@@ -36,7 +46,9 @@ def reported(contexts: ServiceContexts, options: dict[str, str]) -> dict[str, Po
     configuration = Configuration.of({"service.http.port": "80", **options})
     counters = Counters()
     counters.add("imap.logins")
-    report = StatusReport(configuration, counters, lambda: ["something is wrong"])
+    report = StatusReport(
+        configuration, counters, lambda: ["something is wrong"], lambda: [CERTIFICATE]
+    )
     report.event_loop = "uvloop"
     ports = []
     for settings in planned_ports(configuration):
@@ -53,6 +65,7 @@ def reported(contexts: ServiceContexts, options: dict[str, str]) -> dict[str, Po
     assert status.event_loop == "uvloop"
     assert status.problems == ("something is wrong",)
     assert status.counters == {"imap.logins": 1}
+    assert status.certificates == (CERTIFICATE,)
     return {port.name: port for port in status.ports}
 
 
@@ -81,3 +94,11 @@ def test_a_port_tells_why_its_certificate_is_an_old_one(contexts: ServiceContext
     ports = reported(contexts, {})
     assert ports["pop3"].problem == ports["pop3s"].problem == "no such nickname"
     assert ports["imap"].problem == ""
+
+
+def test_a_port_tells_what_the_keystore_has_instead(contexts: ServiceContexts) -> None:
+    assert not reported(contexts, {})["imap"].is_outdated
+    contexts.slots["imap"].wanted_fingerprint = "00:11"
+    outdated = reported(contexts, {})["imap"]
+    assert outdated.is_outdated
+    assert outdated.keystore_fingerprint == "00:11"

@@ -8,6 +8,7 @@ def test_names_and_defaults() -> None:
     assert {option.name: option.default for option in OPTIONS} == {
         "encryption.rsa.nssslpersonalityssl": "Server-Cert",
         "encryption.tlsprofile": "intermediate",
+        "local.ssl.autorenewselfsigned": "no",
         "local.imta.sslnicknames": "",
         "local.imap.sslnicknames": "",
         "local.pop.sslnicknames": "",

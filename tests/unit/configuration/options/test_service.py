@@ -15,4 +15,5 @@ def test_names_and_defaults() -> None:
         "service.badcommandlimit": "20",
         "service.draintimeout": "10",
         "service.eventloop": "uvloop",
+        "local.serveruid": "",
     }

@@ -1,0 +1,90 @@
+"""Certificates near their end are warned of on the days that matter, and renewed if wanted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mailfront.configuration.msg_conf import Configuration
+from mailfront.interfaces.status import CertificateStatus
+from mailfront.server.expiry_watch import (
+    ExpiryWatch,
+    certificates_in_use,
+    renew_self_signed_in_use,
+    renewal_due,
+    threshold_of,
+)
+from tests.support.keystores import new_token, self_signed
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def certificate(days: int) -> CertificateStatus:
+    return CertificateStatus("imap-cert", ("imap",), "AA", NOW + timedelta(days=days), days, True)
+
+
+@pytest.mark.parametrize(
+    ("days", "threshold"),
+    [(31, None), (30, 30), (15, 30), (14, 14), (7, 7), (4, 7), (3, 3), (1, 1), (0, 1), (-2, -2)],
+)
+def test_the_days_that_matter(days: int, threshold: int | None) -> None:
+    assert threshold_of(days) == threshold
+
+
+def test_each_threshold_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    watch = ExpiryWatch()
+    for days in (31, 30, 29, 15, 14, 14, 1, 0, -1, -1, -2):
+        watch.look([certificate(days)], NOW)
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.split("imap ")[1].split(" on ")[0] for line in told] == [
+        "expires in 30 days",
+        "expires in 14 days",
+        "expires in 1 days",
+        "expired",
+        "expired",
+    ]
+
+
+def test_a_look_is_due_every_hour_and_after_a_change() -> None:
+    watch = ExpiryWatch()
+    assert watch.due(NOW)
+    watch.look([], NOW)
+    assert not watch.due(NOW + timedelta(minutes=59))
+    assert watch.due(NOW + timedelta(minutes=60))
+    watch.look_again()
+    assert watch.due(NOW)
+
+
+def test_certificates_in_use_are_those_the_options_name(tmp_path: Path) -> None:
+    configuration = Configuration.of({"local.imap.sslnicknames": "imap-cert,missing"})
+    key, leaf = self_signed(now=NOW, days=20)
+    with new_token(tmp_path) as token:
+        token.add_key_and_certificate("imap-cert", key, (leaf,))
+        token.add_key_and_certificate("unused", key, (leaf,))
+        [found] = certificates_in_use(configuration, token, ("imap", "pop"), NOW)
+    assert (found.nickname, found.services, found.days_left) == ("imap-cert", ("imap",), 20)
+    assert found.self_signed
+
+
+def test_two_thirds_of_its_life_make_a_self_signed_certificate_due(tmp_path: Path) -> None:
+    key, leaf = self_signed(now=NOW, days=90)
+    with new_token(tmp_path) as token:
+        record = token.add_key_and_certificate("imap-cert", key, (leaf,))
+    assert not renewal_due(record, NOW + timedelta(days=59))
+    assert renewal_due(record, NOW + timedelta(days=61))
+
+
+def test_what_is_due_is_renewed_with_its_key(tmp_path: Path) -> None:
+    key, leaf = self_signed(now=NOW, days=90)
+    configuration = Configuration.of({"local.imap.sslnicknames": "imap-cert"})
+    later = NOW + timedelta(days=61)
+    with new_token(tmp_path) as token:
+        before = token.add_key_and_certificate("imap-cert", key, (leaf,))
+        in_use = certificates_in_use(configuration, token, ("imap",), later)
+        renew_self_signed_in_use(token, in_use, later)
+        after = token.require("imap-cert")
+    assert after.sha256 != before.sha256
+    assert after.certificate.public_key() == before.certificate.public_key()
+    assert after.certificate.not_valid_after_utc > before.certificate.not_valid_after_utc
