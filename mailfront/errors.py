@@ -53,6 +53,10 @@ class KeystoreError(OperatorError):
     """A certificate, key, nickname or the certificate database itself is at fault."""
 
 
+class WrongPasswordError(KeystoreError):
+    """A password does not open a file of keys; another one may."""
+
+
 class DirectoryError(OperatorError):
     """The user directory cannot be read or an entry in it is at fault."""
 

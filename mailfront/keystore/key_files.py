@@ -92,6 +92,11 @@ def read_key_file(path: Path) -> KeyFile:
     return KeyFile(path, content, mode)
 
 
+def holds_private_key(content: bytes) -> bool:
+    """Return whether there is a private key in the PEM blocks of `content`."""
+    return _first_block(content) is not None
+
+
 def is_encrypted(content: bytes) -> bool:
     """Return whether the first private key in `content` needs a password."""
     block = _first_block(content)

@@ -49,6 +49,18 @@ def check_nickname(nickname: str) -> None:
         raise KeystoreError(f"{nickname!r} cannot be a nickname", remedy=remedy)
 
 
+def nickname_from(text: str) -> str:
+    """Return the nickname nearest to a name that another program gave, such as `Web - Ours, Inc`.
+
+    It is empty if nothing of the name can stand in a nickname.
+    """
+    allowed = (
+        "-" if character in ",:" else character if character.isprintable() else " "
+        for character in text
+    )
+    return " ".join("".join(allowed).split())[:MAXIMUM_LENGTH].strip()
+
+
 def parse_personality(text: str) -> tuple[QualifiedNickname, ...]:
     """Return the nicknames in `text`, in their order, for example `HSM One:imap-ec, imap-rsa`.
 

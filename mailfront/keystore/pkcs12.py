@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from mailfront.errors import KeystoreError
+from mailfront.errors import KeystoreError, WrongPasswordError
 from mailfront.interfaces.secret import Secret
 from mailfront.keystore import ber, formats
 from mailfront.keystore.derivation_bounds import check_derivations, check_iterations
@@ -69,7 +69,7 @@ def is_pkcs12(content: bytes) -> bool:
 def read_pkcs12(content: bytes, password: Secret | None) -> Pkcs12Contents:
     """Return what a PKCS#12 file holds; without password, one that was written with none.
 
-    Raises `KeystoreError`: a wrong password is told apart from bytes that are no such file.
+    Raises `WrongPasswordError`, or `KeystoreError` for bytes that are no such file.
     """
     file = _parsed(content)
     bags = list(_visible_key_bags(file))
@@ -219,7 +219,7 @@ def _matched(
 def _refusal(error: ValueError) -> KeystoreError:
     # The library has no classes of its own for these, and this is the text that it has documented.
     if "password" in str(error).lower():
-        return KeystoreError(
+        return WrongPasswordError(
             "the password does not open the PKCS#12 file",
             remedy="give the one that was chosen when the file was written",
         )

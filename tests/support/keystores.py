@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import PrivateFormat
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
 from mailfront.configuration.home import ServerRoot
 from mailfront.interfaces.secret import Secret
@@ -114,3 +117,28 @@ def _signed(
         )
         .sign(issuer_key, hashes.SHA256())
     )
+
+
+def password_file(path: Path, password: Secret = PASSWORD) -> str:
+    """Write a password to `path` as options such as `-W` want it, and return the path as text."""
+    path.touch(mode=0o600)
+    path.write_text(password.reveal() + "\n")
+    return str(path)
+
+
+def pkcs12_file(
+    path: Path,
+    name: str,
+    key: requests.PrivateKey,
+    chain: Sequence[x509.Certificate],
+    password: Secret = PASSWORD,
+) -> Path:
+    """Write a PKCS#12 file to `path` whose key derivation costs nothing, and return the path."""
+    form = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(1)
+    leaf, *issuers = chain
+    path.write_bytes(
+        serialize_key_and_certificates(
+            name.encode(), key, leaf, issuers, form.build(password.reveal().encode())
+        )
+    )
+    return path

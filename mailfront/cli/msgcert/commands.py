@@ -9,6 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from mailfront.cli.msgcert.exporting import EXPORT
+from mailfront.cli.msgcert.importing import IMPORT, IMPORT_SELFSIGN
 from mailfront.cli.msgcert.listing import LIST
 from mailfront.cli.msgcert.making import ADD_SELFSIGN, GENERATE
 from mailfront.cli.msgcert.show import SHOW
@@ -16,7 +18,15 @@ from mailfront.cli.msgcert.subcommand import Subcommand, add_shared_arguments
 from mailfront.cli.output import EXIT_USAGE, print_message, printable, run_command
 from mailfront.configuration.suggest import did_you_mean
 
-SUBCOMMANDS: tuple[Subcommand, ...] = (GENERATE, ADD_SELFSIGN, LIST, SHOW)
+SUBCOMMANDS: tuple[Subcommand, ...] = (
+    GENERATE,
+    ADD_SELFSIGN,
+    IMPORT,
+    IMPORT_SELFSIGN,
+    EXPORT,
+    LIST,
+    SHOW,
+)
 
 # Operators know these from the original; each leaves this tuple when it is made.
 _NOT_YET_MADE = (
@@ -25,9 +35,6 @@ _NOT_YET_MADE = (
     "renew-cert",
     "renew-selfsign-cert",
     "remove-cert",
-    "export-cert",
-    "import-cert",
-    "import-selfsign-cert",
 )
 
 _OPTIONS_WITH_VALUE = ("--home", "-W", "--cert-pwd-file")
@@ -108,7 +115,8 @@ def _run(arguments: Sequence[str]) -> int:
         print_message(_unknown(name))
         return EXIT_USAGE
     inner = subcommand.parser()
-    parsed = inner.parse_args(behind, shared)
+    # Operands may stand apart from each other, with options between them.
+    parsed = inner.parse_intermixed_args(behind, shared)
     subcommand.check_usage(inner, parsed)
     return subcommand.run(parsed)
 

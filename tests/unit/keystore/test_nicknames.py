@@ -11,6 +11,7 @@ from mailfront.keystore.nicknames import (
     INTERNAL_TOKEN,
     QualifiedNickname,
     check_nickname,
+    nickname_from,
     parse_personality,
     unknown_nickname,
 )
@@ -76,3 +77,25 @@ def test_an_unknown_nickname_like_no_other_points_to_the_list() -> None:
 
 def test_an_empty_database_says_how_to_fill_it() -> None:
     assert "add-selfsign-cert" in str(unknown_nickname("imap-cert", []))
+
+
+@pytest.mark.parametrize(
+    ("name", "nickname"),
+    [
+        ("Server-Cert", "Server-Cert"),
+        ("Example CA - Example, Inc", "Example CA - Example- Inc"),
+        ("NSS Certificate DB:mail", "NSS Certificate DB-mail"),
+        ("  two \t words\n", "two words"),
+        ("\x00\x1b", ""),
+        ("", ""),
+        ("x" * 300, "x" * 255),
+    ],
+)
+def test_the_nickname_nearest_to_another_programs_name(name: str, nickname: str) -> None:
+    assert nickname_from(name) == nickname
+
+
+@given(st.text())
+def test_what_is_made_of_any_name_can_be_a_nickname(name: str) -> None:
+    if nickname := nickname_from(name):
+        check_nickname(nickname)

@@ -44,7 +44,7 @@ def test_names_are_taken_in_any_case_and_with_underscores(name: str) -> None:
     assert found.name == "generate-certDB"
 
 
-@pytest.mark.parametrize("name", ["request-cert", "Import_Cert", "remove-cert"])
+@pytest.mark.parametrize("name", ["request-cert", "Renew_Cert", "remove-cert"])
 def test_a_subcommand_of_the_original_that_is_not_there_yet_is_told_plainly(
     name: str, capsys: Captured
 ) -> None:
