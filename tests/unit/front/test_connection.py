@@ -78,12 +78,16 @@ class RecordingBackend:
 
     def __init__(self) -> None:
         self.sessions: list[AuthenticatedSession] = []
-        self.result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.result: asyncio.Future[str | Exception] = asyncio.get_running_loop().create_future()
 
     async def serve(self, session: AuthenticatedSession) -> str:
         self.sessions.append(session)
         session.transport.set_protocol(asyncio.Protocol())
-        return await self.result
+        result = await self.result
+        if isinstance(result, Exception):
+            # A new one: what the test holds must not hold the frames that it passes through.
+            raise type(result)(*result.args)
+        return result
 
 
 class Conversation:
@@ -166,7 +170,7 @@ async def test_a_session_that_fails_is_closed_with_its_reason(
     await client.say("a LOGIN alice secret")
     client.users.answer(ALICE)
     await client.replies()
-    client.backend.result.set_exception(failure)
+    client.backend.result.set_result(failure)
     await client.replies()
     assert client.transport.is_closing()
     assert client.transport.record.reason == reason
@@ -293,3 +297,21 @@ async def test_an_ended_connection_is_freed_without_the_garbage_collector(
         del client, parts
         await asyncio.sleep(0)
         assert [reference() for reference in freed] == [None, None]
+
+
+@pytest.mark.parametrize("result", ["logout", PeerGoneError("gone")])
+async def test_an_ended_session_frees_its_front_without_the_garbage_collector(
+    result: str | Exception,
+) -> None:
+    with without_garbage_collector():
+        client = Conversation()
+        await client.say("a LOGIN alice secret")
+        client.users.answer(ALICE)
+        await client.replies()
+        client.backend.result.set_result(result)
+        await client.replies()
+        client.transport.hang_up()
+        freed = weakref.ref(client.front)
+        del client
+        await asyncio.sleep(0)
+        assert freed() is None
