@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from mailfront.configuration.option import Option
 from mailfront.configuration.options import (
+    admin,
     encryption,
     http,
     imap,
@@ -75,6 +76,7 @@ GROUPS = (
     ("Webmail", http.OPTIONS),
     ("Message store", store.OPTIONS),
     ("Log", logfile.OPTIONS),
+    ("Admin listener", admin.OPTIONS),
 )
 """Title and options of each group, in the order of the documentation."""
 

@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from mailfront.keystore.watch import KeystoreWatch
 from mailfront.listener.service_port import ServicePort
 from mailfront.observability.counters import Counters
 from mailfront.observability.log import start_logging
+from mailfront.server.admin import PORT_OPTION, AdminSite, bind_admin
 from mailfront.server.certificates import ALPN, ServiceContexts
 from mailfront.server.control import Answer, ControlServer
 from mailfront.server.expiry_watch import ExpiryWatch
@@ -60,6 +62,7 @@ def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
     configuration = load_configuration(root.msg_conf)
     require_no_server(root.lock_file)
     bound = bind_ports(configuration)
+    admin = bind_admin(configuration.integer(PORT_OPTION))
     # Before anything is written, so that it belongs to the user who serves.
     drop_privileges(configuration.string("local.serveruid"))
     start_logging(configuration.string("logfile.default.loglevel"), log_file(root, configuration))
@@ -80,7 +83,7 @@ def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
             else asyncio.new_event_loop
         )
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(server.run(bound, on_ready))
+            runner.run(server.run(bound, admin, on_ready))
     finally:
         lock.release()
 
@@ -122,7 +125,9 @@ class _Server:
         self._ports: list[ServicePort] = []
         self._services: Services | None = None
 
-    async def run(self, bound: list[BoundPort], on_ready: OnReady | None) -> None:
+    async def run(
+        self, bound: list[BoundPort], admin: socket.socket | None, on_ready: OnReady | None
+    ) -> None:
         """Serve until asked to stop."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -142,6 +147,9 @@ class _Server:
             self._root.control_socket, {"status": self._tell_status, "reload": self._reload}
         )
         await control.start()
+        admin_site = AdminSite(self._status)
+        if admin is not None:
+            await admin_site.start(admin)
         for port in self._ports:
             await port.start()
         self._announce(on_ready)
@@ -149,6 +157,7 @@ class _Server:
         notify("STOPPING=1")
         await self._drain()
         await services.close()
+        await admin_site.stop()
         await control.stop()
         _log.info("stopped")
 
