@@ -144,7 +144,7 @@ class MessageTable:
 
     def _remove(self, uids: Iterable[int]) -> list[int]:
         positions = [
-            position for uid in sorted(uids) if (position := self.position(uid)) is not None
+            position for uid in sorted(set(uids)) if (position := self.position(uid)) is not None
         ]
         gone = [self.uids[position] for position in positions]
         if len(positions) <= SINGLE_REMOVALS:
