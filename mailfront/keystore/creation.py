@@ -46,8 +46,7 @@ def create_certificate_database(
     """
     # A second creator's password line would replace the first one's.
     with locked_directory(database.parent):
-        if database.exists():
-            _require_empty(database, allowed=over_empty)
+        require_replaceable(database, over_empty=over_empty)
         chosen = password or _password_at_hand(sslpassword_conf) or passwords.random_password()
         server_certificate = _default_certificate(hostname, domain)
         passwords.write_password(sslpassword_conf, INTERNAL_TOKEN, chosen)
@@ -55,11 +54,12 @@ def create_certificate_database(
         return InternalToken.create(database, chosen, entries=(server_certificate, *authorities))
 
 
-def _require_empty(database: Path, *, allowed: bool) -> None:
-    if allowed and schema.has_no_entries(database):
+def require_replaceable(database: Path, *, over_empty: bool) -> None:
+    """Raise `KeystoreError` if there is a database; with `over_empty`, only if it has entries."""
+    if not database.exists() or (over_empty and schema.has_no_entries(database)):
         return
     raise KeystoreError(
-        "there is a certificate database already" + (" and it is not empty" if allowed else ""),
+        "there is a certificate database already" + (" and it is not empty" if over_empty else ""),
         remedy="keep it, or move its directory away first",
         file=database,
     )

@@ -42,3 +42,14 @@ def validity_state(
     if days_left(certificate, now) < expiring_days:
         return ValidityState.EXPIRING
     return ValidityState.VALID
+
+
+def validity_fault(certificate: x509.Certificate, now: datetime) -> str:
+    """Return why clients refuse the certificate at present, or an empty text."""
+    state = validity_state(certificate, now)
+    if state is ValidityState.EXPIRED:
+        day = certificate.not_valid_after_utc.date().isoformat()
+        return f"the certificate expired on {day}: clients will refuse it"
+    if state is ValidityState.NOT_YET_VALID:
+        return f"the certificate is not valid before {certificate.not_valid_before_utc.date()}"
+    return ""

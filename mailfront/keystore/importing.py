@@ -19,7 +19,7 @@ from mailfront.errors import KeystoreError
 from mailfront.keystore import formats
 from mailfront.keystore.chain import build_chain, find_leaf, with_public_key
 from mailfront.keystore.change import Change
-from mailfront.keystore.expiry import ValidityState, validity_state
+from mailfront.keystore.expiry import validity_fault
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.key_strength import require_strength
 from mailfront.keystore.nicknames import nickname_from
@@ -42,6 +42,15 @@ class Import:
     def certificate(self) -> x509.Certificate:
         """The certificate of the key."""
         return self.chain[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedAuthority:
+    """A certificate of a CA, what it is trusted for, and the nickname it gets if it is new."""
+
+    nickname: str
+    certificate: x509.Certificate
+    trust: TrustFlags
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +136,9 @@ def known_issuers(token: InternalToken) -> tuple[x509.Certificate, ...]:
 
 def doubts(one: Import, now: datetime) -> list[str]:
     """Return what the operator should know about something that is imported nevertheless."""
-    certificate = one.certificate
-    state = validity_state(certificate, now)
     found = []
-    if state is ValidityState.EXPIRED:
-        day = certificate.not_valid_after_utc.date().isoformat()
-        found.append(f"{one.nickname}: the certificate expired on {day}: clients will refuse it")
-    elif state is ValidityState.NOT_YET_VALID:
-        day = certificate.not_valid_before_utc.date().isoformat()
-        found.append(f"{one.nickname}: the certificate is not valid before {day}")
+    if fault := validity_fault(one.certificate, now):
+        found.append(f"{one.nickname}: {fault}")
     if one.missing_issuer:
         found.append(
             f"{one.nickname}: the chain is incomplete, clients may refuse it: the certificate of "
@@ -153,14 +156,45 @@ def lost_names(stored: Stored) -> list[str]:
     return [name for name in former if name not in present]
 
 
-def store(token: InternalToken, imports: Iterable[Import], *, replacing: bool) -> list[Stored]:
-    """Store all of `imports` in one transaction.
+def store(
+    token: InternalToken,
+    imports: Iterable[Import],
+    authorities: Sequence[ImportedAuthority] = (),
+    *,
+    replacing: bool,
+) -> list[Stored]:
+    """Store everything in one transaction.
 
-    With `replacing`, whatever has one of the nicknames is replaced at the same moment; what is the
-    same already stays untouched. Without, that is an error and nothing is stored.
+    With `replacing`, whatever has the nickname of one of `imports` is replaced at the same moment;
+    what is the same already stays untouched. Without, that is an error and nothing is stored. A CA
+    that is there already under any nickname is trusted for what either says.
     """
+    present = _nicknames_of_authorities(token) if authorities else {}
     with token.change() as step:
-        return [_store(step, one, replacing=replacing) for one in imports]
+        stored = [_store(step, one, replacing=replacing) for one in imports]
+        return stored + [_store_authority(step, one, present) for one in authorities]
+
+
+def _nicknames_of_authorities(token: InternalToken) -> dict[x509.Certificate, str]:
+    records = token.inventory().records
+    return {record.certificate: record.nickname for record in records if not record.has_key}
+
+
+def _store_authority(
+    step: Change, one: ImportedAuthority, present: dict[x509.Certificate, str]
+) -> Stored:
+    known = step.find(present.get(one.certificate, ""))
+    if isinstance(known, CertificateRecord) and known.certificate == one.certificate:
+        trust = known.trust | one.trust
+        if trust == known.trust:
+            return Stored(known, known)
+        return Stored(step.set_trust(known.nickname, trust), known)
+    taken = set(step.nicknames())
+    nickname, number = one.nickname, 1
+    while nickname in taken:
+        number += 1
+        nickname = f"{one.nickname} {number}"
+    return Stored(step.add(NewEntry(nickname, (one.certificate,), None, one.trust)), None)
 
 
 def _store(step: Change, one: Import, *, replacing: bool) -> Stored:

@@ -35,6 +35,11 @@ class QualifiedNickname:
         return self.nickname if self.is_internal else f"{self.token}:{self.nickname}"
 
 
+def is_internal(token: str) -> bool:
+    """Whether a token's name is that of the internal one, in full or in short."""
+    return token == INTERNAL_TOKEN or token.strip().lower() == _INTERNAL_SHORT_NAME
+
+
 def check_nickname(nickname: str) -> None:
     """Raise `KeystoreError` unless `nickname` can be named in an option and shown on a line."""
     remedy = "a nickname is printable text without comma, colon and outer blanks"
@@ -72,7 +77,7 @@ def parse_personality(text: str) -> tuple[QualifiedNickname, ...]:
         if not colon:
             token, nickname = INTERNAL_TOKEN, item
         token, nickname = token.strip(), nickname.strip()
-        if token.lower() == _INTERNAL_SHORT_NAME:
+        if is_internal(token):
             token = INTERNAL_TOKEN
         if not token or not token.isprintable():
             raise KeystoreError(

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from mailfront.keystore.certificate_files import read_certificates
 from mailfront.keystore.chain import is_authority
 from mailfront.keystore.formats import sha256_fingerprint
-from mailfront.keystore.nicknames import DEFAULT_NICKNAME, MAXIMUM_LENGTH
+from mailfront.keystore.nicknames import DEFAULT_NICKNAME, MAXIMUM_LENGTH, nickname_from
 from mailfront.keystore.records import NewEntry
 from mailfront.keystore.trust import TrustFlags
 
@@ -36,7 +36,8 @@ _NAMING = (
     NameOID.ORGANIZATIONAL_UNIT_NAME,
     NameOID.ORGANIZATION_NAME,
 )
-_ROOM_FOR_A_NUMBER = 8
+# A number may have to follow.
+_LONGEST_NAME = MAXIMUM_LENGTH - 8
 
 
 def bundle_path() -> Path:
@@ -65,7 +66,7 @@ def authority_nickname(certificate: x509.Certificate, used: Container[str]) -> s
 
     A second authority of the same name gets a number.
     """
-    name = _legal(_most_telling_name(certificate.subject))
+    name = nickname_from(_most_telling_name(certificate.subject))[:_LONGEST_NAME].strip()
     name = name or f"CA {sha256_fingerprint(certificate).replace(':', '')[:8]}"
     nickname, number = name, 1
     while nickname in used:
@@ -79,9 +80,3 @@ def _most_telling_name(subject: x509.Name) -> str:
         if attributes := subject.get_attributes_for_oid(oid):
             return str(attributes[-1].value)
     return ""
-
-
-def _legal(name: str) -> str:
-    """Return the name without what `check_nickname` refuses."""
-    kept = "".join(" " if one in ",:" or not one.isprintable() else one for one in name)
-    return " ".join(kept.split())[: MAXIMUM_LENGTH - _ROOM_FOR_A_NUMBER].strip()

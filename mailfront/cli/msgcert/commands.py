@@ -9,35 +9,44 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from mailfront.cli.msgcert.access import require_internal_token
 from mailfront.cli.msgcert.exporting import EXPORT
 from mailfront.cli.msgcert.importing import IMPORT, IMPORT_SELFSIGN
+from mailfront.cli.msgcert.installing import ADD
+from mailfront.cli.msgcert.linking import LINK, LIST_LINKS, UNLINK
 from mailfront.cli.msgcert.listing import LIST
 from mailfront.cli.msgcert.making import ADD_SELFSIGN, GENERATE
+from mailfront.cli.msgcert.nss_import import IMPORT_NSSDB
+from mailfront.cli.msgcert.removing import REMOVE
+from mailfront.cli.msgcert.renewing import RENEW, RENEW_SELFSIGN
+from mailfront.cli.msgcert.requesting import REQUEST
 from mailfront.cli.msgcert.show import SHOW
 from mailfront.cli.msgcert.subcommand import Subcommand, add_shared_arguments
+from mailfront.cli.msgcert.trusting import SET_TRUST
 from mailfront.cli.output import EXIT_USAGE, print_message, printable, run_command
 from mailfront.configuration.suggest import did_you_mean
 
 SUBCOMMANDS: tuple[Subcommand, ...] = (
     GENERATE,
     ADD_SELFSIGN,
+    RENEW_SELFSIGN,
+    REQUEST,
+    ADD,
+    RENEW,
     IMPORT,
     IMPORT_SELFSIGN,
+    IMPORT_NSSDB,
     EXPORT,
     LIST,
     SHOW,
+    SET_TRUST,
+    LINK,
+    UNLINK,
+    LIST_LINKS,
+    REMOVE,
 )
 
-# Operators know these from the original; each leaves this tuple when it is made.
-_NOT_YET_MADE = (
-    "request-cert",
-    "add-cert",
-    "renew-cert",
-    "renew-selfsign-cert",
-    "remove-cert",
-)
-
-_OPTIONS_WITH_VALUE = ("--home", "-W", "--cert-pwd-file")
+_OPTIONS_WITH_VALUE = ("--home", "-W", "--cert-pwd-file", "--token")
 
 _DESCRIPTION = """\
 Makes, lists and shows the certificates and keys of a server root.
@@ -72,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of what stands before the subcommand's name."""
     parser = argparse.ArgumentParser(
         prog="msgcert",
-        usage="msgcert [--home DIR] [-W FILE] SUBCOMMAND [options] [operands]",
+        usage="msgcert [--home DIR] [-W FILE] [--token NAME] SUBCOMMAND [options] [operands]",
         description=_DESCRIPTION + _subcommand_lines(),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -118,12 +127,11 @@ def _run(arguments: Sequence[str]) -> int:
     # Operands may stand apart from each other, with options between them.
     parsed = inner.parse_intermixed_args(behind, shared)
     subcommand.check_usage(inner, parsed)
+    require_internal_token(parsed.token)
     return subcommand.run(parsed)
 
 
 def _unknown(name: str) -> str:
-    if _regular(name) in _NOT_YET_MADE:
-        return f"msgcert: this version does not have the subcommand {_regular(name)} yet"
     hint = did_you_mean(
         _regular(name),
         [subcommand.name for subcommand in SUBCOMMANDS],

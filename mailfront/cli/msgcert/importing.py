@@ -28,7 +28,7 @@ _KEY_PROMPT = "Enter the password of the private key: "
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     """The keys with certificates in the operator's files, and the certificates beside them."""
 
     identities: Sequence[pkcs12.Identity]
@@ -48,8 +48,8 @@ def _import_from_files(arguments: argparse.Namespace, *, only_self_signed: bool)
     if arguments.alias is not None:
         check_nickname(arguments.alias)
     file = Path(arguments.file)
+    found = identities_in(arguments, file)
     try:
-        found = _found(arguments, file)
         _check(found, arguments.alias, only_self_signed=only_self_signed)
     except KeystoreError as error:
         raise _in_file(error, file) from error
@@ -76,13 +76,24 @@ def _import_from_files(arguments: argparse.Namespace, *, only_self_signed: bool)
     return 0
 
 
-def _found(arguments: argparse.Namespace, file: Path) -> _Found:
+def identities_in(arguments: argparse.Namespace, file: Path) -> Found:
+    """Return the keys with certificates in `file`, or in it and the file of --key.
+
+    A password comes from -I, else a prompt. Raises `KeystoreError`, naming the file.
+    """
+    try:
+        return _identities_in(arguments, file)
+    except KeystoreError as error:
+        raise _in_file(error, file) from error
+
+
+def _identities_in(arguments: argparse.Namespace, file: Path) -> Found:
     content = _read(file)
     if pkcs12.is_pkcs12(content):
         if arguments.key is not None:
             raise KeystoreError("a PKCS#12 file has its own key", remedy="leave out --key")
         contents = _pkcs12_contents(content, arguments)
-        return _Found(contents.identities, contents.others)
+        return Found(contents.identities, contents.others)
     key_file = key_files.read_key_file(Path(arguments.key or file))
     if arguments.key is None and not key_files.holds_private_key(key_file.content):
         parse_certificates(content)
@@ -96,7 +107,7 @@ def _found(arguments: argparse.Namespace, file: Path) -> _Found:
         print_message(f"WARNING: {key_file.warning}")
     password = _password(arguments, _KEY_PROMPT) if key_file.is_encrypted else None
     identity, others = importing.identity_of(key_file.private_key(password), certificates)
-    return _Found((identity,), others)
+    return Found((identity,), others)
 
 
 def _pkcs12_contents(content: bytes, arguments: argparse.Namespace) -> pkcs12.Pkcs12Contents:
@@ -109,7 +120,7 @@ def _pkcs12_contents(content: bytes, arguments: argparse.Namespace) -> pkcs12.Pk
     return pkcs12.read_pkcs12(content, _password(arguments, _PKCS12_PROMPT))
 
 
-def _check(found: _Found, alias: str | None, *, only_self_signed: bool) -> None:
+def _check(found: Found, alias: str | None, *, only_self_signed: bool) -> None:
     if not found.identities:
         raise KeystoreError(
             "there is no private key in this file, only certificates",

@@ -5,24 +5,29 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cryptography.exceptions import InvalidSignature
-
-from mailfront.cli.msgcert.access import open_token
+from mailfront.cli.msgcert.access import open_token, server_root
 from mailfront.cli.msgcert.subcommand import Subcommand
+from mailfront.cli.msgcert.usage import uses_of_certificates
 from mailfront.cli.output import (
     EXIT_FAILED,
     EXIT_OK,
     JsonValue,
     format_table,
     print_json,
+    print_line,
     print_message,
     printable,
 )
+from mailfront.configuration.home import ServerRoot
+from mailfront.errors import OperatorError
+from mailfront.keystore import chain
 from mailfront.keystore.expiry import ValidityState, days_left, validity_state
 from mailfront.keystore.formats import alternative_names, name_text
-from mailfront.keystore.records import CertificateRecord
+from mailfront.keystore.records import CertificateRecord, Inventory, PendingKey
 
 EXIT_EXPIRING = 3
 _HEADERS = (
@@ -35,7 +40,9 @@ _HEADERS = (
     "Days\nleft",
     "Key type",
 )
+_USE_HEADER = "In use by"
 _TRUST_HEADER = "Trust"
+_PENDING = "pending"
 _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _COLOURS = {
     ValidityState.EXPIRED: _RED,
@@ -44,48 +51,108 @@ _COLOURS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the page: its cells, and a colour or nothing."""
+
+    cells: tuple[str, ...]
+    colour: str = ""
+
+
 def _list(arguments: argparse.Namespace) -> int:
+    root = server_root(arguments)
     with open_token(arguments) as token:
         inventory = token.inventory()
     now = datetime.now(UTC)
     records = [
         record
         for record in inventory.records
-        if (record.trust.is_authority if arguments.ca else record.has_key)
+        if (record.trust.is_authority or not record.has_key if arguments.ca else record.has_key)
     ]
+    pending = () if arguments.ca else inventory.pending
     if arguments.expiring is not None:
+        pending = ()
         records = [
             record for record in records if days_left(record.certificate, now) < arguments.expiring
         ]
+    services = _services(root)
     if arguments.json:
-        print_json([certificate_facts(record, now) for record in records])
+        facts = [certificate_facts(record, now, services) for record in records]
+        print_json([*facts, *(pending_facts(key) for key in pending)])
+    elif arguments.ca:
+        _print_page((*_HEADERS, _TRUST_HEADER), [_authority_line(one, now) for one in records])
+        print_line(_count(records))
     else:
-        _print_page(records, now, authorities=arguments.ca)
-    for nickname in inventory.altered:
-        print_message(
-            f"{printable(nickname)}: the entry was altered outside mailfront and is not used: "
-            "restore the database from a backup, or remove the entry and add it again"
-        )
-    if inventory.altered:
+        lines = [_line(record, now, services) for record in records]
+        # A column without any entry would only make the lines longer.
+        headers = (*_HEADERS, _USE_HEADER) if any(line.cells[-1] for line in lines) else _HEADERS
+        _print_page(headers, [*lines, *map(_pending_line, pending)])
+        print_line(_count(records))
+        if pending:
+            waiting = "1 key waits" if len(pending) == 1 else f"{len(pending)} keys wait"
+            print_line(f"{waiting} for a certificate")
+    _tell_faults(inventory)
+    if inventory.altered or inventory.missing:
         return EXIT_FAILED
     return EXIT_EXPIRING if arguments.expiring is not None and records else EXIT_OK
 
 
-def _print_page(records: list[CertificateRecord], now: datetime, *, authorities: bool) -> None:
-    headers = (*_HEADERS, _TRUST_HEADER) if authorities else _HEADERS
-    rows = [
-        (*_cells(record, now), record.trust.letters) if authorities else _cells(record, now)
-        for record in records
-    ]
-    lines = format_table(headers, rows)
-    head, body = lines[: len(lines) - len(rows)], lines[len(lines) - len(rows) :]
-    colours = [_colour(record, now) for record in records] if _wants_colour() else [""] * len(rows)
-    for line in head:
-        sys.stdout.write(f"{line}\n")
-    for line, colour in zip(body, colours, strict=True):
-        sys.stdout.write(f"{colour}{line}{_PLAIN}\n" if colour else f"{line}\n")
-    plural = "" if len(records) == 1 else "s"
-    sys.stdout.write(f"{len(records)} certificate{plural} found\n")
+def _count(records: Sequence[CertificateRecord]) -> str:
+    return f"{len(records)} certificate{'' if len(records) == 1 else 's'} found"
+
+
+def _services(root: ServerRoot) -> dict[str, list[str]]:
+    """Return the services that use each nickname, as far as the configuration can be read."""
+    try:
+        uses = uses_of_certificates(root)
+    except OperatorError:
+        print_message(
+            "note: the configuration is faulty, so it is not known which service uses what; "
+            "`mailfront check` shows its faults"
+        )
+        return {}
+    return {nickname: [use.service for use in used] for nickname, used in uses.items()}
+
+
+def _tell_faults(inventory: Inventory) -> None:
+    for nicknames, what in (
+        (
+            inventory.altered,
+            "the entry was altered outside mailfront and is not used: restore the database from a "
+            "backup, or remove the entry and add it again",
+        ),
+        (
+            inventory.missing,
+            "the entry was removed outside mailfront: restore the database from a backup, or "
+            "remove the entry with msgcert too",
+        ),
+    ):
+        for nickname in nicknames:
+            print_message(f"{printable(nickname)}: {what}")
+
+
+def _print_page(headers: Sequence[str], lines: Sequence[_Line]) -> None:
+    table = format_table(headers, [line.cells[: len(headers)] for line in lines])
+    head, body = table[: len(table) - len(lines)], table[len(table) - len(lines) :]
+    colours = [line.colour if _wants_colour() else "" for line in lines]
+    for text in head:
+        sys.stdout.write(f"{text}\n")
+    for text, colour in zip(body, colours, strict=True):
+        sys.stdout.write(f"{colour}{text}{_PLAIN}\n" if colour else f"{text}\n")
+
+
+def _line(record: CertificateRecord, now: datetime, services: dict[str, list[str]]) -> _Line:
+    used_by = ", ".join(services.get(record.nickname, ()))
+    return _Line((*_cells(record, now), used_by), _colour(record, now))
+
+
+def _authority_line(record: CertificateRecord, now: datetime) -> _Line:
+    return _Line((*_cells(record, now), record.trust.letters), _colour(record, now))
+
+
+def _pending_line(key: PendingKey) -> _Line:
+    cells = (key.nickname, _PENDING, "", "", "", "", "", key.key_description, "")
+    return _Line(cells)
 
 
 def _cells(record: CertificateRecord, now: datetime) -> tuple[str, ...]:
@@ -109,16 +176,20 @@ def _local_minute(moment: datetime) -> str:
 
 def is_self_signed(record: CertificateRecord) -> bool:
     """Return whether the certificate was signed with its own key."""
-    try:
-        record.certificate.verify_directly_issued_by(record.certificate)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+    return chain.is_self_signed(record.certificate)
 
 
-def certificate_facts(record: CertificateRecord, now: datetime) -> dict[str, JsonValue]:
-    """Return what `--json` says about a certificate; times are UTC in ISO 8601."""
+def certificate_facts(
+    record: CertificateRecord, now: datetime, services: dict[str, list[str]] | None = None
+) -> dict[str, JsonValue]:
+    """Return what `--json` says about a certificate; times are UTC in ISO 8601.
+
+    `services` are those that use each nickname, if that is known.
+    """
     certificate = record.certificate
+    used_by: dict[str, JsonValue] = {}
+    if services is not None:
+        used_by = {"used_by": services.get(record.nickname, [])}
     return {
         "alias": record.nickname,
         "not_before": certificate.not_valid_before_utc.isoformat(),
@@ -136,6 +207,18 @@ def certificate_facts(record: CertificateRecord, now: datetime) -> dict[str, Jso
         "trust": record.trust.letters,
         "chain": [name_text(issuer.subject) for issuer in record.chain],
         "sha256": record.sha256,
+        **used_by,
+    }
+
+
+def pending_facts(key: PendingKey) -> dict[str, JsonValue]:
+    """Return what `--json` says about a key that waits for its certificate."""
+    return {
+        "alias": key.nickname,
+        "state": _PENDING,
+        "key_type": key.key_type,
+        "key": key.key_description,
+        "has_key": True,
     }
 
 
@@ -175,8 +258,9 @@ LIST = Subcommand(
     name="list-certs",
     summary="list the certificates, or with -C the trusted CAs",
     description="""\
-Lists the certificates whose private keys are in the database; with -C the
-certificates of trusted CAs (C: for servers, T: for clients). Times are those of
+Lists the certificates whose private keys are in the database, the services that
+present them, and the keys that wait for a certificate (pending); with -C the
+certificates of CAs (trusted C: for servers, T: for clients). Times are those of
 this machine's time zone. On a terminal, what expires within 30 days is yellow
 and what has expired is red.""",
     examples="""\

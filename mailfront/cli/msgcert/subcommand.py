@@ -53,4 +53,10 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, default: str | None
         help="file whose first line is the password of the certificate database, or - for "
         "standard input (default: config/sslpassword.conf, else a prompt)",
     )
+    shared.add_argument(
+        "--token",
+        metavar="NAME",
+        default=default,
+        help="the token that holds the certificates (default, and so far the only one: internal)",
+    )
     shared.add_argument("-?", "-h", "--help", action="help", help="show this text and exit")
