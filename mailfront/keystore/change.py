@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from mailfront.errors import KeystoreError
 from mailfront.keystore import formats, sealing
+from mailfront.keystore.link_table import remove_link, write_link
+from mailfront.keystore.linked_files import Link
 from mailfront.keystore.manifest import Manifest
 from mailfront.keystore.nicknames import unknown_nickname
 from mailfront.keystore.records import CertificateRecord, NewEntry, PendingKey
@@ -132,6 +134,15 @@ class Change:
         if deleted.rowcount == 0 and not self._manifest.names(nickname):
             raise unknown_nickname(nickname, self.nicknames())
         self._manifest.drop(nickname)
+
+    def link(self, link: Link) -> None:
+        """Let the certificate of a nickname follow files, in place of any it followed before."""
+        self._require(link.nickname)
+        write_link(self._connection, self._keys, link)
+
+    def unlink(self, nickname: str) -> bool:
+        """Let a nickname follow no files any more; return whether it did."""
+        return remove_link(self._connection, nickname)
 
     def _rewritten(self, row: Row, nickname: str, trust: TrustFlags) -> CertificateRecord:
         entry = self._verified(row)

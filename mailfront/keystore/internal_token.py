@@ -24,6 +24,8 @@ from mailfront.errors import KeystoreError
 from mailfront.interfaces.secret import Secret
 from mailfront.keystore import change, data_key, formats, schema, sealing
 from mailfront.keystore.change import Change, altered_error, pending_error, present_entry
+from mailfront.keystore.link_table import read_links
+from mailfront.keystore.linked_files import Link
 from mailfront.keystore.manifest import Manifest, ManifestReader, read_manifest, write_manifest
 from mailfront.keystore.nicknames import unknown_nickname
 from mailfront.keystore.records import (
@@ -200,6 +202,11 @@ class InternalToken:
         with self._reading() as (connection, _):
             return change.all_nicknames(connection)
 
+    def links(self) -> Sequence[Link]:
+        """Return which nicknames follow which files. Raises `KeystoreError` for an altered row."""
+        with self._reading() as (connection, _):
+            return read_links(connection, self._keys)
+
     def private_key(self, nickname: str) -> PrivateKeyTypes:
         """Return the private key of a certificate or of a pending request, unsealed.
 
@@ -276,6 +283,7 @@ class InternalToken:
         """Delete a certificate and its key. Raises `KeystoreError` for an unknown nickname."""
         with self.change() as step:
             step.remove(nickname)
+            step.unlink(nickname)
 
     @contextmanager
     def change(self) -> Iterator[Change]:

@@ -70,6 +70,16 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
             form INTEGER NOT NULL
         ) STRICT""",
     ),
+    (
+        # Files that a certificate follows; paths as octets, empty where there is no such file.
+        """CREATE TABLE link (
+            nickname TEXT NOT NULL PRIMARY KEY,
+            certificate_file BLOB NOT NULL,
+            key_file BLOB NOT NULL,
+            chain_file BLOB NOT NULL,
+            tag BLOB NOT NULL
+        ) STRICT""",
+    ),
 )
 SCHEMA_VERSION = len(_VERSIONS)
 

@@ -222,9 +222,7 @@ class _Server:
             await port.drained()
 
     def _problems(self) -> list[str]:
-        problems = self._contexts.problems()
-        if self._reloader.problem:
-            problems.append(self._reloader.problem)
+        problems = self._contexts.problems() + self._reloader.problems()
         if self._services is not None and self._services.directory.problem:
             problems.append(self._services.directory.problem)
         waiting = self._reloader.waiting_for_restart()

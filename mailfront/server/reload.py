@@ -25,6 +25,7 @@ from mailfront.keystore.passwords import read_password
 from mailfront.keystore.watch import KeystoreWatch
 from mailfront.server.certificates import ServiceContexts
 from mailfront.server.expiry_watch import certificates_in_use, renew_self_signed_in_use
+from mailfront.server.linked_certificates import LinkedCertificates
 
 _log = logging.getLogger("mailfront.reload")
 
@@ -57,6 +58,8 @@ class Reloader:
         self._file = _identity(root.msg_conf)
         self._one_at_a_time = asyncio.Lock()
         self._retry_at: float | None = None
+        self._linked = LinkedCertificates()
+        self._linked.reread(token)
 
     async def look(self, *, forced: bool = False) -> None:
         """Take over what changed since the last look (`forced`: whatever it is).
@@ -65,6 +68,8 @@ class Reloader:
         waits for them but the next look.
         """
         async with self._one_at_a_time:
+            if linked := self._linked.changed():
+                await asyncio.to_thread(self._linked.take_over, linked, self._token)
             file = _identity(self._root.msg_conf)
             keystore_changed = self._watch.changed()
             overdue = self._retry_at is not None and time.monotonic() > self._retry_at
@@ -80,6 +85,7 @@ class Reloader:
             if reread:
                 self._current = load_configuration(self._root.msg_conf)
             self._reopen_if_replaced()
+            self._linked.reread(self._token)
             changed = self._contexts.load(self._current, self._token)
         except OperatorError as failure:
             self._report(str(failure))
@@ -104,6 +110,10 @@ class Reloader:
             self._report(str(failure))
             return []
         return found
+
+    def problems(self) -> list[str]:
+        """What was not taken over: from the configuration, the keystore, or linked files."""
+        return [*([self.problem] if self.problem else []), *self._linked.problems]
 
     def waiting_for_restart(self) -> list[str]:
         """Options changed since the start that do not take effect live."""
