@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -25,6 +26,8 @@ PIP_FILES = ("/etc/pip.conf", "/root/.config/pip/pip.conf", "/root/.pip/pip.conf
 # place, which a package's installation may write anew.
 CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 CERTIFICATES_IN_TREE = "/opt/build-machine"
+# Seconds.
+LIMIT, UNIT_TESTS_LIMIT, SESSION_LIMIT = 1800, 600, 300
 # What a clone of the project would not have.
 NOT_COPIED = (
     ".git",
@@ -42,6 +45,9 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 def main() -> None:
     """Run the three parts; any failure is the exit status."""
     work = Path(sys.argv[1])
+    # This is the first process of its namespace, which signals reach only through a handler.
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"not finished in {LIMIT} s"))
+    signal.alarm(LIMIT)
     builder = Builder(
         work=work,
         context=PROJECT,
@@ -142,7 +148,7 @@ def run_unit_tests(stage: Stage) -> None:
         stage.command_line(["/bin/sh", "-c", script]),
         env=stage.environment | package_environment(),
         check=True,
-        timeout=900,
+        timeout=UNIT_TESTS_LIMIT,
     )
 
 
@@ -153,7 +159,7 @@ def run_session(image: Stage) -> None:
     subprocess.run(
         ["unshare", "--net", sys.executable, "-m", "tests.debian13.session", str(record)],
         check=True,
-        timeout=300,
+        timeout=SESSION_LIMIT,
     )
 
 
