@@ -111,9 +111,13 @@ class Services:
         )
         root.store_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._imap_backend = EmbeddedImap(
-            self._store, append_limit=configuration.integer("service.imap.literallimit")
+            self._store,
+            append_limit=configuration.integer("service.imap.literallimit"),
+            bad_command_limit=configuration.integer("service.badcommandlimit"),
         )
-        self._pop_backend = EmbeddedPop(self._store)
+        self._pop_backend = EmbeddedPop(
+            self._store, bad_command_limit=configuration.integer("service.badcommandlimit")
+        )
         self._web = web.AppRunner(
             create_application(
                 self._web_settings(administrators),

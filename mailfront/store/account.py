@@ -18,6 +18,7 @@ from mailfront.store.mailbox import Mailbox
 from mailfront.store.mailbox_contents import MailboxContents
 from mailfront.store.mailboxes import DEFAULT_ROLES, Mailboxes
 from mailfront.store.maildir import Maildir
+from mailfront.store.recent_mailboxes import RecentMailboxes
 from mailfront.store.subscriptions import Subscriptions
 
 POP_LOCK_FILE = "mailfront-pop.lock"
@@ -53,6 +54,7 @@ class Account:
         in_thread: Callable[[Callable[[], None]], Awaitable[None]],
         in_background: Callable[[Callable[[], None]], None],
         watch_outside: Callable[[MailboxContents, bool], None],
+        recent: RecentMailboxes,
     ) -> None:
         self._user = user
         self._mailboxes = Mailboxes(root)
@@ -60,7 +62,9 @@ class Account:
         self._in_thread = in_thread
         self._in_background = in_background
         self._watch_outside = watch_outside
+        self._recent = recent
         self._lock = threading.RLock()
+        # In use, or kept for the next user.
         self._open: dict[str, Mailbox] = {}
         self._users: dict[MailboxContents, int] = {}
         if self._mailboxes.prepare():
@@ -129,6 +133,7 @@ class Account:
             mailbox = self._open.pop(name, None)
         if mailbox is not None:
             mailbox.mark_deleted()
+            self.let_go(mailbox)
 
     @storage_failures
     def rename(self, name: str, new_name: str) -> None:
@@ -163,6 +168,21 @@ class Account:
             mailbox.close()
             mailbox = self._use_synchronised(name)
         return mailbox
+
+    def open_at_once(self, name: str) -> Mailbox | None:
+        """Like `open` without waiting for anything: None if the mailbox is not open already, if
+        something changed in it, or if another thread is at work here. Then call `open`."""
+        name = canonical_name(name)
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            mailbox = self._open.get(name)
+            if mailbox is None or not mailbox.exists or mailbox.has_news():
+                return None
+            self._users[mailbox] = self._users.get(mailbox, 0) + 1
+            return mailbox
+        finally:
+            self._lock.release()
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[Mailbox]:
@@ -210,7 +230,7 @@ class Account:
         """Something was delivered: if sessions of this process use the mailbox, they learn it."""
         with self._lock:
             mailbox = self._open.get(name)
-            if mailbox is None:
+            if mailbox is None or mailbox not in self._users:
                 return
             self._users[mailbox] += 1
         try:
@@ -225,7 +245,9 @@ class Account:
         try:
             mailbox.synchronise()
         except BaseException:
-            mailbox.close()
+            # Not kept: the next one opens it anew.
+            if self._given_back(mailbox):
+                self.let_go(mailbox)
             raise
         return mailbox
 
@@ -248,16 +270,35 @@ class Account:
         await self._in_thread(work)
 
     def mailbox_closed(self, mailbox: MailboxContents) -> None:
-        """Count one user of the mailbox less; the last one frees it."""
+        """Count one user of the mailbox less; after the last one it is kept for a while."""
+        if not self._given_back(mailbox):
+            return
+        if not mailbox.exists or self._open.get(mailbox.name) is not mailbox:
+            self.let_go(mailbox)
+            return
+        mailbox.rest()
+        for leaving in self._recent.keep(mailbox):
+            leaving.let_go()
+
+    def let_go(self, mailbox: MailboxContents) -> None:
+        """Close a mailbox that was kept, unless somebody uses it again."""
+        with self._lock:
+            if mailbox in self._users:
+                return
+            if self._open.get(mailbox.name) is mailbox:
+                del self._open[mailbox.name]
+        self._recent.forget(mailbox)
+        # Closing the index may wait for the disk.
+        self._in_background(mailbox.release)
+
+    def _given_back(self, mailbox: MailboxContents) -> bool:
+        """Count one user less; True if it was the last one."""
         with self._lock:
             self._users[mailbox] -= 1
             if self._users[mailbox]:
-                return
+                return False
             del self._users[mailbox]
-            if self._open.get(mailbox.name) is mailbox:
-                del self._open[mailbox.name]
-        # Closing the index may wait for the disk.
-        self._in_background(mailbox.release)
+            return True
 
     def watch_outside(self, mailbox: MailboxContents, *, waiting: bool) -> None:
         """Begin or end polling a mailbox."""
@@ -266,7 +307,7 @@ class Account:
     def release(self) -> None:
         """Close all mailboxes; for the end of the process."""
         with self._lock:
-            for mailbox in self._users:
+            for mailbox in {*self._users, *self._open.values()}:
                 mailbox.release()
             self._users.clear()
             self._open.clear()

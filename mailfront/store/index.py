@@ -112,6 +112,11 @@ class SummaryRow(NamedTuple):
     modseq: int
 
 
+# The columns of a `SummaryRow`.
+SummaryColumns = tuple[int, int, int, str, str, int]
+_SUMMARIES = "SELECT uid, size, internal_date, letters, keywords, modseq FROM message"
+
+
 class Index:
     """Opens, or makes, the index in `directory`. `new_uid_validity` is asked for a value larger
     than any before when an index has to be made."""
@@ -275,15 +280,19 @@ class Index:
 
     def summaries(self, since_modseq: int = 0) -> list[SummaryRow]:
         """Messages with a greater modification sequence, by UID."""
-        columns = "SELECT uid, size, internal_date, letters, keywords, modseq FROM message"
-        if since_modseq:
-            # The plus keeps SQLite from walking all UIDs in order instead of the few new rows.
-            rows = self._connection.execute(
-                f"{columns} WHERE modseq > ? ORDER BY +uid", (since_modseq,)
-            )
-        else:
-            rows = self._connection.execute(f"{columns} ORDER BY uid")
+        # The plus keeps SQLite from walking all UIDs in order instead of the few new rows.
+        rows = self._connection.execute(
+            f"{_SUMMARIES} WHERE modseq > ? ORDER BY +uid", (since_modseq,)
+        )
         return list(map(SummaryRow._make, rows))
+
+    def all_summaries(self) -> list[SummaryColumns]:
+        """All messages by UID, as plain tuples: there may be very many."""
+        return self._connection.execute(f"{_SUMMARIES} ORDER BY uid").fetchall()
+
+    def shrink(self) -> None:
+        """Free the memory that only makes the next access faster."""
+        self._connection.execute("PRAGMA shrink_memory")
 
     def expunged_since(self, modseq: int) -> list[int]:
         """UIDs expunged after `modseq`; complete if `modseq` >= `expunged_floor`."""

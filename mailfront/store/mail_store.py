@@ -6,7 +6,7 @@ import asyncio
 import functools
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from weakref import WeakValueDictionary
@@ -15,8 +15,11 @@ from mailfront.store.account import Account
 from mailfront.store.delivery import deliver_to_all
 from mailfront.store.failure import storage_failures
 from mailfront.store.folder_name import account_directory
+from mailfront.store.mailbox import Mailbox
 from mailfront.store.mailbox_contents import MailboxContents
+from mailfront.store.maildir import is_maildir
 from mailfront.store.polling import ChangePoller
+from mailfront.store.recent_mailboxes import RecentMailboxes
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -37,7 +40,8 @@ class MailStore:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
         self._poller = ChangePoller()
         self._accounts: WeakValueDictionary[str, Account] = WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._recent = RecentMailboxes()
+        self._lock = threading.RLock()
         self._closed = False
 
     @storage_failures
@@ -51,10 +55,36 @@ class MailStore:
             if account is None:
                 root = self.root / account_directory(user) / MAILDIR
                 account = Account(
-                    user, root, self.run, self._run_in_background, self._watch_outside
+                    user, root, self.run, self._run_in_background, self._watch_outside, self._recent
                 )
                 self._accounts[user] = account
             return account
+
+    async def open_account(self, user: str) -> Account:
+        """`account`, in a thread only if it has to be made on disk."""
+        account = self._account_at_once(user)
+        return account if account is not None else await self.run(self.account, user)
+
+    async def open_mailbox(self, account: Account, name: str) -> Mailbox:
+        """`Account.open`, in a thread unless the mailbox is open already and nothing changed. If
+        the caller is cancelled meanwhile, the mailbox is given back."""
+        mailbox = account.open_at_once(name)
+        if mailbox is None:
+            mailbox = await self.obtain(Mailbox.close, account.open, name)
+        return mailbox
+
+    @storage_failures
+    def _account_at_once(self, user: str) -> Account | None:
+        # Another thread may hold the lock while it makes an account on disk.
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            known = self._accounts.get(user)
+            if known is None and is_maildir(self.root / account_directory(user) / MAILDIR):
+                return self.account(user)
+            return known
+        finally:
+            self._lock.release()
 
     @storage_failures
     def deliver(self, users: Sequence[str], chunks: Iterable[bytes]) -> None:
@@ -74,6 +104,23 @@ class MailStore:
         """Call a blocking function in one of the store's threads."""
         work = functools.partial(function, *arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def obtain(
+        self,
+        give_back: Callable[[Result], None],
+        function: Callable[Parameters, Result],
+        /,
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        """`run` for what has to be given back: when the caller is cancelled while a thread still
+        works for it, what comes out in the end goes to `give_back` (in that thread)."""
+        work = self._threads.submit(function, *arguments, **named)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(functools.partial(_give_back, give_back))
+            raise
 
     async def perform(
         self,
@@ -107,3 +154,8 @@ class MailStore:
             self._poller.add(mailbox)
         else:
             self._poller.remove(mailbox)
+
+
+def _give_back(give_back: Callable[[Result], None], work: Future[Result]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        give_back(work.result())

@@ -8,6 +8,7 @@ The changing half is `mailbox.Mailbox`.
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +40,10 @@ class MailboxOwner(Protocol):
         """Count one user of the mailbox less."""
         ...
 
+    def let_go(self, mailbox: MailboxContents) -> None:
+        """Close a mailbox that nobody uses."""
+        ...
+
     def watch_outside(self, mailbox: MailboxContents, *, waiting: bool) -> None:
         """Begin or end polling for changes of other processes."""
         ...
@@ -62,7 +67,7 @@ class MailboxContents:
         self._waiting: set[Watch] = set()
         self._index.make_durable()
         with self._index.snapshot() as self._counters:
-            self._table.load(self._index.summaries())
+            self._table.load(self._index.all_summaries())
         self._durable_uid_next = self._counters.uid_next
 
     @property
@@ -97,7 +102,7 @@ class MailboxContents:
             return self._index.keywords()
 
     def close(self) -> None:
-        """Give back one `Account.open`; the last one frees the memory and the index."""
+        """Give back one `Account.open`."""
         self._owner.mailbox_closed(self)
 
     # Changes of others.
@@ -123,12 +128,9 @@ class MailboxContents:
         if not self._exists or not self._lock.acquire(blocking=False):
             return self._exists
         try:
-            return (
-                not self._storage.is_present()
-                or self._index.counters() != self._counters
-                or self._storage.has_news()
-            )
-        except OSError:
+            return self._storage.has_news(self._counters)
+        except (OSError, sqlite3.Error):
+            # Whoever looks closer will say what is wrong.
             return True
         finally:
             self._lock.release()
@@ -211,6 +213,11 @@ class MailboxContents:
         with self._lock:
             return self._table.uids_where(bits, 0)
 
+    def first_uid_without(self, bits: int) -> int | None:
+        """The lowest UID of a message that has none of these system flag bits."""
+        with self._lock:
+            return self._table.first_uid_where(bits, 0)
+
     def uids_changed_since(self, modseq: int) -> list[int]:
         """UIDs whose modification sequence is greater (CHANGEDSINCE of RFC 7162)."""
         with self._lock:
@@ -247,6 +254,18 @@ class MailboxContents:
             self._index.set_cached_values(values)
 
     # For the changing half and the account.
+
+    def rest(self) -> None:
+        """Nobody uses the mailbox at the moment: free what is easily had again."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._index.shrink()
+            finally:
+                self._lock.release()
+
+    def let_go(self) -> None:
+        """Close the mailbox, unless somebody uses it again."""
+        self._owner.let_go(self)
 
     def release(self) -> None:
         """Free the index; the account calls it when nobody uses the mailbox any more."""

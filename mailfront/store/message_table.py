@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 from mailfront.store.flags import (
@@ -19,7 +20,7 @@ from mailfront.store.flags import (
     FlagSet,
     bits_of_letters,
 )
-from mailfront.store.index import SummaryRow
+from mailfront.store.index import SummaryColumns, SummaryRow
 from mailfront.store.message_record import MessageRecord
 
 # Beyond so many removals at once the columns are built anew instead of closing each gap.
@@ -52,7 +53,7 @@ class MessageTable:
     def __len__(self) -> int:
         return len(self.uids)
 
-    def load(self, rows: Sequence[SummaryRow]) -> None:
+    def load(self, rows: Sequence[SummaryColumns]) -> None:
         """Replace everything by `rows`, which are in the order of UIDs."""
         uids, sizes, dates, letters, keywords, modseqs = (
             zip(*rows, strict=True) if rows else ((),) * 6
@@ -108,14 +109,16 @@ class MessageTable:
 
     def uids_where(self, mask: int, wanted: int) -> list[int]:
         """UIDs whose flag bits under `mask` equal `wanted`."""
-        return [
-            uid for uid, bits in zip(self.uids, self._bits, strict=True) if bits & mask == wanted
-        ]
+        return list(compress(self.uids, self._matches(mask, wanted)))
 
     def count_where(self, mask: int, wanted: int) -> int:
         """How many `uids_where` would return, without making the list."""
-        matches = bytes((bits & mask) == wanted for bits in range(256))
-        return self._bits.translate(matches).count(1)
+        return self._matches(mask, wanted).count(1)
+
+    def first_uid_where(self, mask: int, wanted: int) -> int | None:
+        """The first of what `uids_where` would return, without making the list."""
+        position = self._matches(mask, wanted).find(1)
+        return None if position < 0 else self.uids[position]
 
     def unseen(self) -> int:
         r"""How many lack `\Seen`."""
@@ -132,6 +135,10 @@ class MessageTable:
     def uids_changed_since(self, modseq: int) -> list[int]:
         """UIDs with a greater modification sequence."""
         return [uid for uid, last in zip(self.uids, self._modseqs, strict=True) if last > modseq]
+
+    def _matches(self, mask: int, wanted: int) -> bytearray:
+        """1 at the position of each row whose flag bits under `mask` equal `wanted`, else 0."""
+        return self._bits.translate(bytes((bits & mask) == wanted for bits in range(256)))
 
     def _insert(self, row: SummaryRow) -> None:
         position = bisect_left(self.uids, row.uid)

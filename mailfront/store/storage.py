@@ -20,7 +20,7 @@ from mailfront.store.flags import (
     bits_of_letters,
     letters_of_bits,
 )
-from mailfront.store.index import FileRow, Index
+from mailfront.store.index import Counters, FileRow, Index
 from mailfront.store.maildir import Maildir, SpooledMessage
 from mailfront.store.message_record import FlagChange
 from mailfront.store.scan import (
@@ -62,13 +62,16 @@ class MailboxStorage:
         """Whether the mailbox on disk is still this one."""
         return self.index.is_current() and self.maildir.cur.exists()
 
-    def has_news(self) -> bool:
-        """Whether `new/` or `cur/` changed since they were taken in. Under the index lock."""
-        now = time.time_ns()
+    def has_news(self, known: Counters) -> bool:
+        """Whether the index has other counters than those `known`, is another one, or does not
+        hold what `new/` and `cur/` do. Under the index lock; raises `FileNotFoundError` when the
+        mailbox is gone."""
         return (
             self._must_scan
+            or not self.index.is_current()
             or directory_time(self.maildir.new) != self._new_time
-            or cur_is_doubtful(self.index.counters(), directory_time(self.maildir.cur), now)
+            or cur_is_doubtful(known, directory_time(self.maildir.cur), time.time_ns())
+            or self.index.counters() != known
         )
 
     def scan(self, *, full: bool = False) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from mailfront.backend.client_stream import ClientStream
 from mailfront.backend.embedded.pop_transaction import (
     LINE_LIMIT,
+    MOST_BAD_COMMANDS,
     Action,
     PopTransaction,
     Quit,
@@ -30,17 +31,18 @@ from mailfront.store.mailbox import FlagChange, Mailbox
 
 
 class EmbeddedPop:
-    """A `Backend` for the service pop."""
+    """A `Backend` for the service pop; `bad_command_limit` bad commands end a session."""
 
-    def __init__(self, store: MailStore) -> None:
+    def __init__(self, store: MailStore, *, bad_command_limit: int = MOST_BAD_COMMANDS) -> None:
         self._store = store
+        self._bad_command_limit = bad_command_limit
 
     async def serve(self, session: AuthenticatedSession) -> str:
         """Part of `Backend`."""
         stream = ClientStream(session.transport, session.leftover, session.idle_timeout)
         try:
-            account = await self._store.run(self._store.account, session.identity.user)
-            lock = await self._store.run(account.try_lock_for_pop)
+            account = await self._store.open_account(session.identity.user)
+            lock = account.try_lock_for_pop()
             if lock is None:
                 stream.write(b"-ERR [IN-USE] the mailbox is open in another POP3 session\r\n")
                 return "mailbox in use"
@@ -54,9 +56,9 @@ class EmbeddedPop:
             return "mailbox not available"
 
     async def _serve_inbox(self, stream: ClientStream, account: Account) -> str:
-        inbox = await self._store.run(account.open, INBOX)
+        inbox = await self._store.open_mailbox(account, INBOX)
         try:
-            return await PopSession(self._store, inbox, stream).run()
+            return await PopSession(self._store, inbox, stream, self._bad_command_limit).run()
         finally:
             inbox.close()
 
@@ -64,12 +66,16 @@ class EmbeddedPop:
 class PopSession:
     """One client's session over its INBOX."""
 
-    def __init__(self, store: MailStore, inbox: Mailbox, stream: ClientStream) -> None:
+    def __init__(
+        self, store: MailStore, inbox: Mailbox, stream: ClientStream, bad_command_limit: int
+    ) -> None:
         self._store = store
         self._inbox = inbox
         self._stream = stream
         uids, sizes = inbox.uids_and_sizes()
-        self._transaction = PopTransaction(inbox.uid_validity, uids, sizes)
+        self._transaction = PopTransaction(
+            inbox.uid_validity, uids, sizes, bad_command_limit=bad_command_limit
+        )
         self._retrieved: set[int] = set()
 
     async def run(self) -> str:

@@ -53,10 +53,18 @@ class _BadCommandError(_RefusedError):
 class PopTransaction:
     """One session's view of a mailbox: `uids` and `sizes` in the same order."""
 
-    def __init__(self, uid_validity: int, uids: Sequence[int], sizes: Sequence[int]) -> None:
+    def __init__(
+        self,
+        uid_validity: int,
+        uids: Sequence[int],
+        sizes: Sequence[int],
+        *,
+        bad_command_limit: int = MOST_BAD_COMMANDS,
+    ) -> None:
         self._uid_validity = uid_validity
         self._uids = uids
         self._sizes = sizes
+        self._bad_command_limit = bad_command_limit
         self._deleted: set[int] = set()
         self._bad_commands = 0
         self._commands: dict[bytes, Callable[[list[bytes]], Action]] = {
@@ -75,7 +83,7 @@ class PopTransaction:
     @property
     def too_many_bad_commands(self) -> bool:
         """Whether the client has shown that it does not speak POP3."""
-        return self._bad_commands >= MOST_BAD_COMMANDS
+        return self._bad_commands >= self._bad_command_limit
 
     def summary(self) -> bytes:
         """The drop listing in words, for the answer to the login."""

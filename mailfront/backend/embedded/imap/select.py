@@ -42,13 +42,17 @@ async def _select(session: Session, name: str, *, read_only: bool) -> bytes:
     # A failed SELECT leaves no mailbox selected (RFC 3501 §6.3.1).
     session.deselect()
     mailbox = await session.open(name)
-    view = session.view = View(mailbox, read_only=read_only)
+    try:
+        view = session.view = View(mailbox, read_only=read_only)
+    except BaseException:
+        mailbox.close()
+        raise
     session.write(b"* FLAGS (" + view.flag_names() + b")\r\n")
     session.write(view.permanent_flags())
     session.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(view.uids), len(view.recent)))
-    unseen = next(
-        (n for uid in mailbox.uids_without(SEEN) if (n := view.number(uid)) is not None), None
-    )
+    first = mailbox.first_uid_without(SEEN)
+    # None if it came in this moment: the client is told of it next.
+    unseen = None if first is None else view.number(first)
     if unseen is not None:
         session.write(b"* OK [UNSEEN %d] First unseen message\r\n" % unseen)
     session.write(b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % mailbox.uid_validity)

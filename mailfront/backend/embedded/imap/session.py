@@ -43,25 +43,32 @@ _log = logging.getLogger("mailfront.imap")
 DEFAULT_APPEND_LIMIT = 50 * 1024 * 1024
 # Literals other than messages: mailbox names, search strings.
 _LITERALS_IN_MEMORY = 64 * 1024
-# Bad commands in a row that end a session.
-_BAD_COMMANDS = 20
+DEFAULT_BAD_COMMAND_LIMIT = 20
 
 
 class EmbeddedImap:
-    """Serves authenticated IMAP sessions from `store`. `append_limit` bounds a message, in octets.
+    """Serves authenticated IMAP sessions from `store`. `append_limit` bounds a message, in octets;
+    `bad_command_limit` bad commands in a row end a session.
 
     Implements `interfaces.backend.Backend`.
     """
 
-    def __init__(self, store: MailStore, *, append_limit: int = DEFAULT_APPEND_LIMIT) -> None:
+    def __init__(
+        self,
+        store: MailStore,
+        *,
+        append_limit: int = DEFAULT_APPEND_LIMIT,
+        bad_command_limit: int = DEFAULT_BAD_COMMAND_LIMIT,
+    ) -> None:
         self._store = store
         self._append_limit = append_limit
+        self._bad_command_limit = bad_command_limit
 
     async def serve(self, session: AuthenticatedSession) -> str:
         """Serve until either side ends."""
         stream = ClientStream(session.transport, session.leftover, session.idle_timeout)
         try:
-            account = await self._store.run(self._store.account, session.identity.user)
+            account = await self._store.open_account(session.identity.user)
         except BackendError:
             _log.exception("user=%s the mailbox cannot be opened", session.identity.user)
             refusal = tagged(session.tag, b"NO", b"[UNAVAILABLE] The mailbox cannot be opened")
@@ -69,7 +76,7 @@ class EmbeddedImap:
             return "mailbox unavailable"
         state = Session(stream, self._store, account, self._append_limit)
         try:
-            return await _Conversation(state).run(session.tag)
+            return await _Conversation(state, self._bad_command_limit).run(session.tag)
         except (asyncio.CancelledError, ServerStoppingError):
             _say_goodbye(state, b"server shutting down")
             raise
@@ -91,8 +98,11 @@ def _say_goodbye(state: Session, why: bytes) -> None:
 class _Conversation:
     """The loop over commands."""
 
-    def __init__(self, session: Session) -> None:
+    __slots__ = ("_bad_command_limit", "_bad_commands", "_ending", "_reader", "_session")
+
+    def __init__(self, session: Session, bad_command_limit: int) -> None:
         self._session = session
+        self._bad_command_limit = bad_command_limit
         self._reader = CommandReader(
             policy=LiteralPolicy(in_memory=_LITERALS_IN_MEMORY, message=session.append_limit)
         )
@@ -224,7 +234,7 @@ class _Conversation:
             self._ending = "response cut"
         elif session.leaving:
             self._ending = "logout"
-        elif self._bad_commands >= _BAD_COMMANDS and not self._ending:
+        elif self._bad_commands >= self._bad_command_limit and not self._ending:
             session.write(b"* BYE Too many bad commands\r\n")
             self._ending = "too many bad commands"
         elif session.view is not None and not session.view.mailbox.exists:

@@ -80,13 +80,11 @@ class Session:
         With `for_messages`, a missing one is reported with TRYCREATE (RFC 3501 §6.3.11, §6.4.7).
         """
         try:
-            mailbox = await self.run(self.account.open, name)
+            return await self.store.open_mailbox(self.account, name)
         except MailboxError as error:
             if for_messages and error.code == "NONEXISTENT":
                 raise MailboxError(str(error), code="TRYCREATE") from error
             raise
-        await mailbox.refresh()
-        return mailbox
 
     async def run(
         self,
