@@ -32,6 +32,7 @@ def older_database(directory: Path) -> Path:
         connection.execute("ALTER TABLE data_key DROP COLUMN form")
         connection.execute("DROP TABLE manifest")
         connection.execute("DROP TABLE other_data_key")
+        connection.execute("DROP TABLE link")
         connection.execute("PRAGMA user_version = 1")
     return path
 
