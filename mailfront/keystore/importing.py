@@ -31,12 +31,16 @@ from mailfront.keystore.trust import TrustFlags
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A key, its certificate with the issuers below the root, and the nickname for both."""
+    """A key, its certificate with the issuers below the root, and the nickname for both.
+
+    `trust` is what the certificate is trusted for besides, if it is a CA's.
+    """
 
     nickname: str
     private_key: PrivateKeyTypes
     chain: tuple[x509.Certificate, ...]
     missing_issuer: str
+    trust: TrustFlags = TrustFlags.NONE
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -200,9 +204,8 @@ def _store_authority(
 def _store(step: Change, one: Import, *, replacing: bool) -> Stored:
     present = step.find(one.nickname)
     if present is None:
-        return Stored(
-            step.add(NewEntry(one.nickname, one.chain, one.private_key, TrustFlags.USER)), None
-        )
+        entry = NewEntry(one.nickname, one.chain, one.private_key, one.trust | TrustFlags.USER)
+        return Stored(step.add(entry), None)
     if not replacing:
         raise KeystoreError(
             f"there is a certificate with the nickname {one.nickname!r} already",

@@ -24,6 +24,7 @@ from mailfront.interfaces.secret import Secret
 from mailfront.keystore import ber, formats
 from mailfront.keystore.derivation_bounds import check_derivations, check_iterations
 from mailfront.keystore.key_files import usable
+from mailfront.keystore.pkcs12_mac import with_strong_mac
 
 MAXIMUM_FILE = 4 * 1024 * 1024
 MAXIMUM_CERTIFICATES = 1000
@@ -117,13 +118,14 @@ def write_pkcs12(
             .hmac_hash(SHA256())
         )
     leaf, *issuers = chain
-    return pkcs12.serialize_key_and_certificates(
+    file = pkcs12.serialize_key_and_certificates(
         name.encode(),
         cast(pkcs12.PKCS12PrivateKeyTypes, private_key),
         leaf,
         issuers or None,
         form.build(password.reveal().encode()),
     )
+    return file if legacy else with_strong_mac(file, password, _ITERATIONS)
 
 
 def _parsed(content: bytes) -> ber.Element:

@@ -47,17 +47,27 @@ def self_signed(
     days: int = 90,
 ) -> tuple[requests.PrivateKey, x509.Certificate]:
     """Return a key and a certificate that it signed for itself, made at `now` for `days`."""
-    now = datetime.now(UTC) if now is None else now
     key = requests.KeyKind(family).generate()
+    return key, certificate_for(key, name, now=now, days=days)
+
+
+def certificate_for(
+    key: requests.PrivateKey,
+    name: str = "mail.example.test",
+    *,
+    now: datetime | None = None,
+    days: int = 90,
+) -> x509.Certificate:
+    """Return a certificate that `key` signed for itself, made at `now` for `days`."""
+    now = datetime.now(UTC) if now is None else now
     subject = requests.build_subject(name=name, country="")
-    certificate = requests.self_signed_certificate(
+    return requests.self_signed_certificate(
         key,
         subject,
         requests.default_alternative_names(subject),
         now=now,
         expires=now + timedelta(days=days),
     )
-    return key, certificate
 
 
 def authority(name: str = "Example CA") -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:

@@ -12,9 +12,18 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailfront.errors import KeystoreError
 from mailfront.keystore import importing, requests
-from mailfront.keystore.importing import Import, doubts, identity_of, lost_names, store, with_chain
+from mailfront.keystore.importing import (
+    Import,
+    ImportedAuthority,
+    doubts,
+    identity_of,
+    lost_names,
+    store,
+    with_chain,
+)
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.pkcs12 import Identity
+from mailfront.keystore.trust import TrustFlags
 from tests.support.keystores import authority, issued_by, new_token, self_signed
 
 CA_KEY, CA = authority()
@@ -145,3 +154,27 @@ def test_the_tokens_cas_and_intermediates_are_known_issuers(token: InternalToken
     token.add_authority("Example CA", CA)
     token.add_key_and_certificate("imap-cert", KEY, [LEAF, NEW_LEAF])
     assert set(importing.known_issuers(token)) == {CA, NEW_LEAF}
+
+
+def test_cas_are_stored_with_the_keys_or_not_at_all(token: InternalToken) -> None:
+    trusted = ImportedAuthority("Example CA", CA, TrustFlags.CLIENTS)
+    store(token, [imported()], [trusted], replacing=False)
+    assert token.require("Example CA").trust is TrustFlags.CLIENTS
+    with pytest.raises(KeystoreError, match="--replace"):
+        store(
+            token,
+            [imported()],
+            [ImportedAuthority("x", NEW_LEAF, TrustFlags.SERVERS)],
+            replacing=False,
+        )
+    assert token.nicknames() == ("Example CA", "imap-cert")
+
+
+def test_a_known_ca_is_trusted_for_what_either_says(token: InternalToken) -> None:
+    token.add_authority("public", CA, "C")
+    trusted = ImportedAuthority("Example CA", CA, TrustFlags.CLIENTS)
+    (first,) = store(token, [], [trusted], replacing=False)
+    (second,) = store(token, [], [trusted], replacing=False)
+    assert (first.is_new, second.is_new) == (True, False)
+    assert token.require("public").trust.letters == "CT"
+    assert token.nicknames() == ("public",)
