@@ -31,6 +31,7 @@ from mailfront.keystore.creation import add_self_signed, create_certificate_data
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password
+from mailfront.keystore.public_authorities import public_authorities
 from mailfront.keystore.requests import build_subject, parse_alternative_name
 from mailfront.store.mail_store import MailStore
 
@@ -129,7 +130,12 @@ def _database(root: ServerRoot, hostname: str, domain: str) -> InternalToken:
         password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
         return InternalToken.open(root.certificate_database, password)
     return create_certificate_database(
-        root.certificate_database, root.sslpassword_conf, None, hostname, domain
+        root.certificate_database,
+        root.sslpassword_conf,
+        None,
+        hostname,
+        domain,
+        authorities=public_authorities(),
     )
 
 

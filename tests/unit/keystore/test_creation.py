@@ -20,7 +20,9 @@ from mailfront.keystore.formats import alternative_names, general_name_text, nam
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.nicknames import DEFAULT_NICKNAME, INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password, write_password
-from tests.support.keystores import CHEAP, new_token
+from mailfront.keystore.records import NewEntry
+from mailfront.keystore.trust import TrustFlags
+from tests.support.keystores import CHEAP, authority, new_token
 
 
 @pytest.fixture
@@ -175,3 +177,37 @@ def test_a_taken_nickname_is_refused(tmp_path: Path) -> None:
 def cheap_derivation(monkeypatch: pytest.MonkeyPatch) -> None:
     """The functions under test use today's cost; half a second each teaches these tests nothing."""
     monkeypatch.setitem(InternalToken.create.__kwdefaults__ or {}, "cost", CHEAP)
+
+
+def test_authorities_are_there_from_the_beginning(paths: tuple[Path, Path]) -> None:
+    entries = [NewEntry("Example CA", (authority()[1],), None, TrustFlags.SERVERS)]
+    with create_certificate_database(
+        *paths, None, "mail.example.test", None, authorities=entries
+    ) as token:
+        assert token.nicknames() == ("Example CA", DEFAULT_NICKNAME)
+        assert token.require("Example CA").trust == TrustFlags.SERVERS
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_an_empty_database_is_replaced_if_that_is_asked_for(
+    paths: tuple[Path, Path], content: bytes | None
+) -> None:
+    if content is None:
+        new_token(paths[0].parent.parent).close()
+    else:
+        paths[0].parent.mkdir(mode=0o700)
+        paths[0].write_bytes(content)
+    with pytest.raises(KeystoreError, match="already"):
+        create(paths)
+    with create_certificate_database(
+        *paths, None, "mail.example.test", None, over_empty=True
+    ) as token:
+        assert token.nicknames() == (DEFAULT_NICKNAME,)
+
+
+def test_a_database_that_holds_anything_is_not_replaced(paths: tuple[Path, Path]) -> None:
+    create(paths).close()
+    before = paths[0].read_bytes()
+    with pytest.raises(KeystoreError, match="not empty"):
+        create_certificate_database(*paths, None, "mail.example.test", None, over_empty=True)
+    assert paths[0].read_bytes() == before

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailfront.keystore.expiry import ValidityState, days_left, validity_state
+from mailfront.keystore.expiry import ValidityState, days_left, validity_fault, validity_state
 from tests.support.keystores import self_signed
 
 MADE = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -47,3 +47,12 @@ def test_the_state_follows_from_the_present(now: datetime, state: ValidityState)
 def test_how_early_a_certificate_counts_as_expiring_can_be_chosen() -> None:
     now = END - timedelta(days=40)
     assert validity_state(CERTIFICATE, now, expiring_days=41) is ValidityState.EXPIRING
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(-1, "not valid before"), (0, ""), (89, ""), (91, "expired on")]
+)
+def test_why_clients_refuse_a_certificate_is_said_in_words(days: int, words: str) -> None:
+    fault = validity_fault(CERTIFICATE, MADE + timedelta(days=days))
+    assert words in fault
+    assert bool(fault) == bool(words)

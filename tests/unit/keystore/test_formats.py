@@ -6,6 +6,8 @@ import hashlib
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,3 +131,26 @@ def test_a_certificate_without_alternative_names_has_none() -> None:
 def test_names_print_the_most_specific_part_first() -> None:
     subject = requests.parse_subject("CN=mail,E=postmaster@example.test,C=us")
     assert formats.name_text(subject) == "CN=mail,E=postmaster@example.test,C=us"
+
+
+@pytest.mark.parametrize("family", ["rsa", "ec", "ed25519"])
+def test_keys_come_back_as_they_went(family: str) -> None:
+    key, certificate = self_signed(family=family)
+    private = formats.load_private_key(formats.private_key_der(key))
+    assert formats.private_key_public_der(private) == formats.private_key_public_der(key)
+    public = formats.load_public_key(formats.certificate_public_key_der(certificate))
+    assert public == certificate.public_key()
+
+
+def test_bytes_that_are_no_key_are_refused() -> None:
+    with pytest.raises(KeystoreError, match="not a private key"):
+        formats.load_private_key(b"x")
+    with pytest.raises(KeystoreError, match="not a public key"):
+        formats.load_public_key(b"x")
+    agreement = x25519.X25519PrivateKey.generate().public_key()
+    with pytest.raises(KeystoreError, match="no certificate here holds"):
+        formats.load_public_key(
+            agreement.public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )

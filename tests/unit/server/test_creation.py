@@ -39,7 +39,7 @@ Made = tuple[ServerRoot, dict[str, Secret]]
 def nicknames(root: ServerRoot) -> set[str]:
     password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
     with InternalToken.open(root.certificate_database, password) as token:
-        return set(token.nicknames())
+        return {record.nickname for record in token.list() if record.has_key}
 
 
 def test_the_options_are_those_that_were_asked_for(made: Made) -> None:
@@ -73,6 +73,16 @@ def test_each_of_them_has_a_welcome_message(made: Made) -> None:
 
 def test_each_service_has_its_certificate(made: Made) -> None:
     assert nicknames(made[0]) == {"Server-Cert", *SERVICE_NICKNAMES.values()}
+
+
+def test_public_authorities_are_trusted_for_servers_only(made: Made) -> None:
+    root = made[0]
+    with InternalToken.open(
+        root.certificate_database, read_password(root.sslpassword_conf, INTERNAL_TOKEN)
+    ) as token:
+        authorities = [record for record in token.list() if not record.has_key]
+    assert len(authorities) > 50
+    assert {record.trust.letters for record in authorities} == {"C"}
 
 
 def test_what_is_secret_belongs_to_its_owner_alone(made: Made) -> None:

@@ -151,3 +151,66 @@ def test_self_signed_means_signed_by_its_own_key() -> None:
     assert not is_self_signed(record)
     assert is_self_signed(CertificateRecord("ca", ca, (), TrustFlags.SERVERS, has_key=False))
     assert certificate_facts(record, datetime.now(UTC))["self_signed"] is False
+
+
+def test_a_key_that_waits_for_its_certificate_is_listed_as_pending(
+    root: ServerRoot, capsys: Captured
+) -> None:
+    with InternalToken.open(root.certificate_database, PASSWORD) as token:
+        token.add_pending_key("new-cert", self_signed()[0])
+    assert run(root) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"new-cert +pending +EC P-256", lines[-3])
+    assert lines[-2:] == ["4 certificates found", "1 key waits for a certificate"]
+    assert run(root, "--json") == 0
+    pending = json.loads(capsys.readouterr().out)[-1]
+    assert (pending["alias"], pending["state"], pending["key"]) == (
+        "new-cert",
+        "pending",
+        "EC P-256",
+    )
+    assert run(root, "-C") == 0
+    assert "new-cert" not in capsys.readouterr().out
+
+
+def test_the_services_that_use_a_certificate_stand_behind_it(
+    root: ServerRoot, capsys: Captured
+) -> None:
+    root.msg_conf.write_text(
+        "encryption.rsa.nssslpersonalityssl = pop-cert\nlocal.imap.sslnicknames = imap-cert\n"
+    )
+    assert run(root) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("In use by")
+    assert lines[3].endswith("EC P-256  imap")
+    assert lines[5].endswith("EC P-256  imta, pop, http")
+    assert run(root, "--json") == 0
+    entries = {entry["alias"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries["pop-cert"]["used_by"] == ["imta", "pop", "http"]
+    assert entries["old-cert"]["used_by"] == []
+
+
+def test_a_faulty_configuration_is_noted_and_the_list_printed(
+    root: ServerRoot, capsys: Captured
+) -> None:
+    root.msg_conf.write_text("no.such.option = 1\n")
+    assert run(root) == 0
+    captured = capsys.readouterr()
+    assert "mailfront check" in captured.err
+    assert "4 certificates found" in captured.out
+
+
+def test_an_authority_that_is_trusted_for_nothing_is_listed_too(
+    root: ServerRoot, capsys: Captured
+) -> None:
+    with InternalToken.open(root.certificate_database, PASSWORD) as token:
+        token.set_trust("Example CA", TrustFlags.NONE)
+    assert run(root, "-C") == 0
+    assert "Example CA" in capsys.readouterr().out
+
+
+def test_an_entry_that_was_removed_outside_is_named(root: ServerRoot, capsys: Captured) -> None:
+    with closing(sqlite3.connect(root.certificate_database)) as connection, connection:
+        connection.execute("DELETE FROM entry WHERE nickname = 'imap-cert'")
+    assert run(root) == 1
+    assert "imap-cert: the entry was removed outside" in capsys.readouterr().err

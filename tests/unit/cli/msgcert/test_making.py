@@ -228,3 +228,26 @@ def test_a_certificate_that_no_client_can_match_is_made_with_a_note(
 ) -> None:
     assert run(root, "add-selfsign-cert", "--name", "Mail Server", "new") == 0
     assert "--san" in capsys.readouterr().err
+
+
+def test_a_new_database_has_the_public_authorities(
+    bare: ServerRoot, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    without_terminal(monkeypatch)
+    assert run(bare, "generate-certDB") == 0
+    assert "public CAs, trusted for servers" in capsys.readouterr().err
+    password = read_password(bare.sslpassword_conf, INTERNAL_TOKEN)
+    with InternalToken.open(bare.certificate_database, password) as token:
+        trusts = {one.trust.letters for one in token.list() if not one.has_key}
+    assert trusts == {"C"}
+
+
+def test_force_replaces_an_empty_database_only(
+    root: ServerRoot, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    without_terminal(monkeypatch)
+    assert run(root, "generate-certDB", "--force") == 0
+    made = record(root, DEFAULT_NICKNAME)
+    assert run(root, "generate-certDB", "--force") == 1
+    assert "not empty" in capsys.readouterr().err
+    assert record(root, DEFAULT_NICKNAME) == made
