@@ -100,8 +100,13 @@ def print_ports(status: ServerStatus) -> None:
 def _fingerprints(port: PortStatus) -> str:
     """The begin of the fingerprint served, and of the keystore's where they differ."""
     if not port.is_outdated:
-        return port.fingerprint[:11] or "-"
-    return f"{port.fingerprint[:11]} (keystore: {port.keystore_fingerprint[:11]})"
+        return _begin(port.fingerprint) or "-"
+    return f"{_begin(port.fingerprint)} (keystore: {_begin(port.keystore_fingerprint)})"
+
+
+def _begin(fingerprints: str) -> str:
+    """The begin of each fingerprint; several are divided by commas."""
+    return ",".join(fingerprint[:11] for fingerprint in fingerprints.split(","))
 
 
 def _expiry(expires: datetime, now: datetime) -> str:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 @dataclass(frozen=True, slots=True)
 class PortStatus:
     """One listening port. `tls` is `implicit`, `starttls` or `none`. `fingerprint` is of the
-    certificate served, `keystore_fingerprint` of the one that options and keystore ask for;
-    `problem` is empty or says why they differ."""
+    certificate served, `keystore_fingerprint` of the one that options and keystore ask for, both
+    divided by commas where there are several; `problem` is empty or says why they differ."""
 
     service: str
     name: str

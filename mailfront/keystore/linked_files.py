@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -52,12 +52,17 @@ def identities(link: Link) -> tuple[FileIdentity, ...]:
     return tuple(_identity(path) for path in link.files)
 
 
-def read_linked(link: Link) -> tuple[Sequence[x509.Certificate], PrivateKeyTypes | None]:
-    """The chain, leaf first, and the private key, as the files are now."""
+def read_linked(
+    link: Link, known: Iterable[x509.Certificate] = ()
+) -> tuple[Sequence[x509.Certificate], PrivateKeyTypes | None]:
+    """The chain, leaf first, and the private key, as the files are now.
+
+    Issuers that the files lack are taken from those `known`.
+    """
     certificates = list(_explained(link.certificate_file, read_certificates))
     issuers = _explained(link.chain_file, read_certificates) if link.chain_file else ()
     leaf = find_leaf(certificates)
-    chain = build_chain(leaf, [*certificates, *issuers]).presented
+    chain = build_chain(leaf, [*certificates, *issuers], known).presented
     if link.key_file is None:
         return chain, None
     key_file = _explained(link.key_file, read_key_file)
@@ -90,7 +95,7 @@ def _explained(path: Path, read: Callable[[Path], Content]) -> Content:
 def unreachable(path: Path, failure: OSError) -> KeystoreError:
     """The error for a file that cannot be read: it names the part of the path that is in the way
     and its mode, which is what one looks for when a link into another tool's directory fails."""
-    culprit = _first_closed(path)
+    culprit = _first_closed(path) if isinstance(failure, PermissionError) else None
     if culprit is None:
         return KeystoreError(f"cannot be read: {failure.strerror}", file=path)
     mode = stat.filemode(culprit.stat().st_mode)
@@ -105,10 +110,8 @@ def unreachable(path: Path, failure: OSError) -> KeystoreError:
 def _first_closed(path: Path) -> Path | None:
     """The first part of the path, symbolic links followed, that lets us not through."""
     for part in (*reversed(path.parents), path):
-        try:
-            real = part.resolve(strict=True)
-        except OSError:
-            return None
+        # Behind what is closed nothing is resolved, but it is what is looked at first.
+        real = part.resolve()
         for step in (*reversed(real.parents), real):
             wanted = os.X_OK if step.is_dir() else os.R_OK
             if not os.access(step, wanted):

@@ -74,13 +74,20 @@ class StatusCollector(Collector):
             "1 where another certificate is served than the keystore has.",
             labels=["port"],
         )
+        served = GaugeMetricFamily(
+            "mailfront_port_certificate_expiry_seconds",
+            "When the certificate that is served expires, in seconds since 1970.",
+            labels=["port"],
+        )
         for port in status.ports:
             label = [f"{port.name}:{port.address}:{port.port}"]
             connections.add_metric(label, port.connections)
             outdated.add_metric(label, port.is_outdated)
+            if port.expires is not None:
+                served.add_metric(label, port.expires.timestamp())
         expiry = GaugeMetricFamily(
             "mailfront_certificate_expiry_seconds",
-            "When the certificate expires, in seconds since 1970.",
+            "When the keystore's certificate expires, in seconds since 1970.",
             labels=["nickname", "services"],
         )
         for certificate in status.certificates:
@@ -93,4 +100,4 @@ class StatusCollector(Collector):
             events.add_metric([name], count)
         problems = GaugeMetricFamily("mailfront_problems", "Problems that the status tells of.")
         problems.add_metric([], len(status.problems))
-        return [connections, outdated, expiry, events, problems]
+        return [connections, outdated, served, expiry, events, problems]

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from mailfront.configuration.msg_conf import Configuration
+from mailfront.errors import KeystoreError
 from mailfront.interfaces.status import CertificateStatus
 from mailfront.keystore.chain import is_self_signed
 from mailfront.keystore.expiry import days_left
@@ -69,16 +70,28 @@ def certificates_in_use(
 
 def renew_self_signed_in_use(
     token: InternalToken, certificates: Iterable[CertificateStatus], now: datetime
-) -> None:
-    """Renew, with their keys, the self-signed ones that have lived two thirds of their life."""
-    for certificate in certificates:
-        record = token.require(certificate.nickname)
-        if renewal_due(record, now):
-            renewed = renew_self_signed(token, certificate.nickname, now=now)
-            _log.info(
-                "nickname=%s self-signed, renewed until %s",
-                certificate.nickname, f"{renewed.certificate.not_valid_after_utc:%Y-%m-%d} UTC",
-            )  # fmt: skip
+) -> bool:
+    """Renew, with their keys, the self-signed ones that have lived two thirds of their life.
+
+    Those that follow files are renewed where the files come from. Returns whether any was renewed;
+    one that cannot be is logged, and the others are renewed all the same.
+    """
+    linked = {link.nickname for link in token.links()}
+    any_renewed = False
+    for nickname in [each.nickname for each in certificates if each.nickname not in linked]:
+        try:
+            if not renewal_due(token.require(nickname), now):
+                continue
+            renewed = renew_self_signed(token, nickname, now=now)
+        except KeystoreError as failure:
+            _log.warning("nickname=%s self-signed, not renewed: %s", nickname, failure)
+            continue
+        any_renewed = True
+        _log.info(
+            "nickname=%s self-signed, renewed until %s",
+            nickname, f"{renewed.certificate.not_valid_after_utc:%Y-%m-%d} UTC",
+        )  # fmt: skip
+    return any_renewed
 
 
 class ExpiryWatch:

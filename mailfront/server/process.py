@@ -121,6 +121,7 @@ class _Server:
             configuration, self._counters, self._problems, lambda: self._certificates
         )
         self._reloader.on_change = self._tell_rotation
+        self._reloader.on_refusal = self._count_refusals
         self._stop = asyncio.Event()
         self._ports: list[ServicePort] = []
         self._services: Services | None = None
@@ -172,8 +173,12 @@ class _Server:
 
     async def _follow_changes(self) -> None:
         while not self._stop.is_set():
-            await self._reloader.look()
-            await self._look_at_expiry()
+            try:
+                await self._reloader.look()
+                await self._look_at_expiry()
+            except Exception:
+                # What is served stays; a server that ended here would serve nothing.
+                _log.exception("a look for changes failed; the next follows")
             try:
                 async with asyncio.timeout(LOOK_INTERVAL):
                     await self._stop.wait()
@@ -183,14 +188,17 @@ class _Server:
     async def _look_at_expiry(self) -> None:
         now = datetime.now(UTC)
         if self._expiry.due(now):
-            self._certificates = await asyncio.to_thread(self._reloader.look_at_certificates, now)
+            self._certificates = await self._reloader.look_at_certificates(now)
             self._expiry.look(self._certificates, now)
 
     def _tell_rotation(self, services: Sequence[str]) -> None:
         """One line per port whose certificate changed."""
         for port in self._ports:
             slot = port.slot
-            if slot.service in services and slot.current is not None:
+            if slot.service not in services or slot.current is None:
+                continue
+            # The policy may be what is new, or the chain.
+            if slot.current.fingerprint != slot.replaced_fingerprint:
                 _log.info(
                     "port=%s address=%s:%d nickname=%s fingerprint=%s replaced=%s",
                     port.service, port.settings.address or "*", port.bound_port,
@@ -198,6 +206,11 @@ class _Server:
                 )  # fmt: skip
                 self._counters.add(f"{port.service}.certificates_rotated")
         self._expiry.look_again()
+
+    def _count_refusals(self, services: Sequence[str]) -> None:
+        for port in self._ports:
+            if port.slot.service in services:
+                self._counters.add(f"{port.service}.certificates_refused")
 
     def _look_now(self) -> None:
         start_task(self._reloader.look(forced=True), name="reload")

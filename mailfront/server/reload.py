@@ -23,7 +23,7 @@ from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password
 from mailfront.keystore.watch import KeystoreWatch
-from mailfront.server.certificates import ServiceContexts
+from mailfront.server.certificates import ServiceContexts, nicknames_of
 from mailfront.server.expiry_watch import certificates_in_use, renew_self_signed_in_use
 from mailfront.server.linked_certificates import LinkedCertificates
 
@@ -48,6 +48,7 @@ class Reloader:
     ) -> None:
         self.problem = ""
         self.on_change: Callable[[Sequence[str]], None] = _nobody
+        self.on_refusal: Callable[[Sequence[str]], None] = _nobody
         self._root = root
         self._started_with = configuration
         self._current = configuration
@@ -60,6 +61,8 @@ class Reloader:
         self._retry_at: float | None = None
         self._linked = LinkedCertificates()
         self._linked.reread(token)
+        self._in_use: list[CertificateStatus] = []
+        self._expiry_problem = ""
 
     async def look(self, *, forced: bool = False) -> None:
         """Take over what changed since the last look (`forced`: whatever it is).
@@ -69,18 +72,28 @@ class Reloader:
         """
         async with self._one_at_a_time:
             if linked := self._linked.changed():
-                await asyncio.to_thread(self._linked.take_over, linked, self._token)
+                names = await asyncio.to_thread(self._linked.take_over, linked, self._token)
+                self.on_refusal(self._presenting(names))
             file = _identity(self._root.msg_conf)
             keystore_changed = self._watch.changed()
             overdue = self._retry_at is not None and time.monotonic() > self._retry_at
             if forced or keystore_changed or overdue or file != self._file:
                 reread = forced or file != self._file
                 self._file = file
-                await asyncio.to_thread(self._take_over, reread=reread, told=forced)
-                waits = self.problem or self._contexts.problems()
-                self._retry_at = time.monotonic() + RETRY_SECONDS if waits else None
+                changed, refused = await asyncio.to_thread(
+                    self._take_over, reread=reread, told=forced
+                )
+                self._retry_at = None
+                self.on_change(changed)
+                self.on_refusal(refused)
+            if not (self.problem or self._contexts.problems() or self._linked.problems):
+                self._retry_at = None
+            elif self._retry_at is None:
+                self._retry_at = time.monotonic() + RETRY_SECONDS
 
-    def _take_over(self, *, reread: bool, told: bool) -> None:
+    def _take_over(self, *, reread: bool, told: bool) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the services that got a new context, and those that were refused one."""
+        before = {service: slot.refusals for service, slot in self._contexts.slots.items()}
         try:
             if reread:
                 self._current = load_configuration(self._root.msg_conf)
@@ -89,31 +102,46 @@ class Reloader:
             changed = self._contexts.load(self._current, self._token)
         except OperatorError as failure:
             self._report(str(failure))
-            return
+            return (), ()
         self.problem = ""
         if told or changed:
             _log.info("reloaded; new certificates for: %s", ", ".join(changed) or "none")
-        self.on_change(changed)
         if reread and (waiting := self.waiting_for_restart()):
             _log.warning("changed options wait for a restart: %s", ", ".join(waiting))
+        slots = self._contexts.slots
+        return changed, [name for name in slots if slots[name].refusals > before[name]]
 
-    def look_at_certificates(self, now: datetime) -> list[CertificateStatus]:
+    def _presenting(self, names: Sequence[str]) -> list[str]:
+        services = self._contexts.slots
+        return [one for one in services if {*names} & {*nicknames_of(self._current, one)}]
+
+    async def look_at_certificates(self, now: datetime) -> list[CertificateStatus]:
         """The certificates in use and their dates; renews self-signed ones if that is wanted.
 
-        Blocks. A keystore that cannot be read is reported as a problem.
+        Where the keystore cannot be read that is a problem, and the answer is the former one.
         """
-        try:
-            found = certificates_in_use(self._current, self._token, self._contexts.slots, now)
-            if self._current.boolean("local.ssl.autorenewselfsigned"):
-                renew_self_signed_in_use(self._token, found, now)
-        except OperatorError as failure:
-            self._report(str(failure))
-            return []
-        return found
+        async with self._one_at_a_time:
+            try:
+                self._in_use = await asyncio.to_thread(self._certificates_in_use, now)
+            except OperatorError as failure:
+                self._expiry_problem = str(failure)
+            else:
+                self._expiry_problem = ""
+            return self._in_use
+
+    def _certificates_in_use(self, now: datetime) -> list[CertificateStatus]:
+        def found() -> list[CertificateStatus]:
+            return certificates_in_use(self._current, self._token, self._contexts.slots, now)
+
+        in_use = found()
+        if not self._current.boolean("local.ssl.autorenewselfsigned"):
+            return in_use
+        return found() if renew_self_signed_in_use(self._token, in_use, now) else in_use
 
     def problems(self) -> list[str]:
         """What was not taken over: from the configuration, the keystore, or linked files."""
-        return [*([self.problem] if self.problem else []), *self._linked.problems]
+        known = dict.fromkeys(each for each in (self.problem, self._expiry_problem) if each)
+        return [*known, *self._linked.problems]
 
     def waiting_for_restart(self) -> list[str]:
         """Options changed since the start that do not take effect live."""

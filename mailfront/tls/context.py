@@ -23,8 +23,8 @@ from mailfront.tls.policy import Policy, apply_policy
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What new connections of a service are given. `nickname` names the personality;
-    `fingerprint` (SHA-256) and `expires` are those of its first certificate."""
+    """What new connections of a service are given. `nickname` and `fingerprint` (SHA-256) are
+    those of the personality's certificates, divided by commas; `expires` is the earliest."""
 
     ssl_context: ssl.SSLContext
     nickname: str
@@ -51,12 +51,12 @@ def build_server_context(
         context.options |= ssl.OP_NO_TICKET
     for credentials in personality:
         _load(context, credentials)
-    first = personality[0]
+    certificates = [credentials.certificate for credentials in personality]
     return ServerContext(
         ssl_context=context,
         nickname=",".join(credentials.nickname for credentials in personality),
-        fingerprint=sha256_fingerprint(first.certificate),
-        expires=first.certificate.not_valid_after_utc,
+        fingerprint=",".join(map(sha256_fingerprint, certificates)),
+        expires=min(certificate.not_valid_after_utc for certificate in certificates),
     )
 
 

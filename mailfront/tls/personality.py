@@ -10,6 +10,8 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from cryptography import x509
+
 from mailfront.errors import KeystoreError, OperatorError
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.records import CertificateRecord, Credentials
@@ -43,9 +45,9 @@ def load_personality(token: InternalToken, nicknames: Sequence[str]) -> list[Cre
 class ContextSlot:
     """The context in force for one service, and what stands in the way of a newer one.
 
-    `wanted_fingerprint` is that of the certificate which options and keystore ask for,
-    `replaced_fingerprint` that of the one which `current` took the place of; `refusals` counts
-    certificates that were not taken.
+    `wanted_fingerprint` is that of the certificates which options and keystore ask for,
+    `replaced_fingerprint` that of those which `current` took the place of; `refusals` counts
+    changes that were not taken over.
     """
 
     __slots__ = (
@@ -75,8 +77,8 @@ class ContextSlot:
         """
         try:
             records = [token.require(nickname) for nickname in nicknames]
-            state = (tuple(record.sha256 for record in records), tuple(nicknames), policy, tickets)
-            self.wanted_fingerprint = records[0].sha256 if records else ""
+            state = (tuple(map(_presented, records)), tuple(nicknames), policy, tickets)
+            self.wanted_fingerprint = ",".join(record.sha256 for record in records)
             if state == self._state and self.current is not None:
                 self.problem = ""
                 return False
@@ -100,7 +102,7 @@ class ContextSlot:
             record
             for record in records
             if record.nickname not in self._records
-            or self._records[record.nickname].sha256 != record.sha256
+            or _presented(self._records[record.nickname]) != _presented(record)
         ]
         if not changed:
             return
@@ -123,3 +125,8 @@ class ContextSlot:
             self.refusals += 1
             _log.error("service=%s the old certificate stays in force: %s", self.service, problem)
         self.problem = problem
+
+
+def _presented(record: CertificateRecord) -> tuple[x509.Certificate, ...]:
+    """What clients are shown: a completed chain is a change too."""
+    return record.certificate, *record.chain

@@ -16,7 +16,7 @@ from cryptography import x509
 
 from mailfront.errors import KeystoreError
 from mailfront.keystore.chain import build_chain
-from mailfront.keystore.formats import certificate_der
+from mailfront.keystore.formats import certificate_der, certificate_public_key_der, name_text
 from mailfront.keystore.key_strength import weakness
 from mailfront.keystore.records import CertificateRecord
 
@@ -47,9 +47,20 @@ def prove(
             f"{name} expired on {new.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
             remedy="install a certificate that is valid",
         )
+    certificate_public_key_der(new)  # refuses a kind of key that nobody can use
     if fault := weakness(new.public_key()):
         raise KeystoreError(f"{name}: {fault}", remedy="have one made with a new key")
-    chain = build_chain(new, record.chain, authorities)
+    _prove_chain(record, authorities)
+    if old is not None and (lost := lost_names(old, new)):
+        raise KeystoreError(
+            f"{name} is not for {', '.join(lost)}, for which the present certificate is",
+            remedy="have one made for all names, or give it another nickname and configure that",
+        )
+
+
+def _prove_chain(record: CertificateRecord, authorities: Iterable[x509.Certificate]) -> None:
+    name = repr(record.nickname)
+    chain = build_chain(record.certificate, record.chain, authorities)
     if chain.missing_issuer:
         raise KeystoreError(
             f"the chain of {name} is incomplete: the certificate of {chain.missing_issuer} is "
@@ -57,11 +68,14 @@ def prove(
             remedy="install it together with its intermediates (fullchain.pem), or add the CA: "
             "msgcert add-cert -C NICKNAME FILE",
         )
-    if old is not None and (lost := lost_names(old, new)):
-        raise KeystoreError(
-            f"{name} is not for {', '.join(lost)}, for which the present certificate is",
-            remedy="have one made for all names, or give it another nickname and configure that",
-        )
+    # Clients do not look into our database: what stands below the root must be presented.
+    for issuer in chain.intermediates:
+        if issuer not in record.chain:
+            raise KeystoreError(
+                f"the chain of {name} lacks the intermediate certificate of "
+                f"{name_text(issuer.subject)}",
+                remedy="install it together with its intermediates (fullchain.pem)",
+            )
 
 
 def lost_names(old: x509.Certificate, new: x509.Certificate) -> list[str]:
@@ -75,7 +89,7 @@ def lost_names(old: x509.Certificate, new: x509.Certificate) -> list[str]:
 def _names(certificate: x509.Certificate) -> tuple[list[str], list[object]]:
     try:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, ValueError):
         return [], []
     names = alternative.value.get_values_for_type(x509.DNSName)
     addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address | object] = [

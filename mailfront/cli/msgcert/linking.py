@@ -9,6 +9,7 @@ from mailfront.cli.msgcert.access import open_token
 from mailfront.cli.msgcert.subcommand import Subcommand
 from mailfront.cli.output import print_json, print_message, print_table
 from mailfront.errors import KeystoreError
+from mailfront.keystore.importing import known_issuers
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.linked_files import Link, read_linked
 from mailfront.keystore.nicknames import check_nickname
@@ -34,7 +35,7 @@ def _link(arguments: argparse.Namespace) -> int:
 
 def _take_over(token: InternalToken, link: Link) -> None:
     """Import what the files hold now, and remember them, in one transaction."""
-    chain, private_key = read_linked(link)
+    chain, private_key = read_linked(link, known_issuers(token))
     with token.change() as step:
         if step.find(link.nickname) is not None:
             step.replace(link.nickname, chain, private_key)
