@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from mailfront.errors import KeystoreError
-from mailfront.keystore.formats import MAXIMUM_CERTIFICATE, load_certificate
+from mailfront.keystore.formats import MAXIMUM_CERTIFICATE, load_certificate, require_readable
 
 MAXIMUM_FILE = 1024 * 1024
 MAXIMUM_CERTIFICATES = 64
@@ -54,6 +54,7 @@ def parse_certificates(
         raise KeystoreError("it is empty", remedy=_EXPECTED)
     found: dict[x509.Certificate, None] = {}
     for certificate in _all_certificates(content):
+        require_readable(certificate)
         found[certificate] = None
         if len(found) > most:
             raise KeystoreError(f"there are more than {most} certificates in it")

@@ -51,6 +51,17 @@ def load_certificate(der: bytes) -> x509.Certificate:
         raise KeystoreError("these bytes are not an X.509 certificate") from error
 
 
+def require_readable(certificate: x509.Certificate) -> None:
+    """Raise `KeystoreError` if names, dates or extensions, which are parsed late, are malformed."""
+    try:
+        _ = certificate.subject, certificate.issuer, certificate.extensions
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise KeystoreError(
+            f"the certificate is malformed ({error})", remedy="have its issuer make another"
+        ) from error
+
+
 def certificate_der(certificate: x509.Certificate) -> bytes:
     """Return the certificate as DER."""
     return certificate.public_bytes(serialization.Encoding.DER)

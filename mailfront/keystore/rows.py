@@ -68,6 +68,8 @@ def sealed_row(entry: NewEntry, keys: sealing.DatabaseKeys) -> Row:
         raise KeystoreError(f"no certificate was given for {entry.nickname!r}")
     if len(entry.chain) > formats.MAXIMUM_CHAIN:
         raise KeystoreError(f"a chain of more than {formats.MAXIMUM_CHAIN} certificates")
+    for certificate in entry.chain:
+        formats.require_readable(certificate)
     leaf, *issuers = entry.chain
     public_key = formats.certificate_public_key_der(leaf)
     key = entry.private_key

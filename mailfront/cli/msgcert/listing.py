@@ -43,6 +43,7 @@ _HEADERS = (
 _USE_HEADER = "In use by"
 _TRUST_HEADER = "Trust"
 _PENDING = "pending"
+_WIDEST_CELL = 40
 _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _COLOURS = {
     ValidityState.EXPIRED: _RED,
@@ -147,7 +148,15 @@ def _line(record: CertificateRecord, now: datetime, services: dict[str, list[str
 
 
 def _authority_line(record: CertificateRecord, now: datetime) -> _Line:
-    return _Line((*_cells(record, now), record.trust.letters), _colour(record, now))
+    cells = _cells(record, now)
+    if sys.stdout.isatty():
+        # Some subjects would make every line wider than any terminal; an alias is to be copied.
+        cells = (cells[0], *map(_shortened, cells[1:]))
+    return _Line((*cells, record.trust.letters), _colour(record, now))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _WIDEST_CELL else f"{text[: _WIDEST_CELL - 1]}…"
 
 
 def _pending_line(key: PendingKey) -> _Line:
@@ -261,8 +270,8 @@ LIST = Subcommand(
 Lists the certificates whose private keys are in the database, the services that
 present them, and the keys that wait for a certificate (pending); with -C the
 certificates of CAs (trusted C: for servers, T: for clients). Times are those of
-this machine's time zone. On a terminal, what expires within 30 days is yellow
-and what has expired is red.""",
+this machine's time zone. On a terminal, what expires within 30 days is yellow,
+what has expired is red, and long subjects of CAs are cut.""",
     examples="""\
   msgcert list-certs
   msgcert list-certs -C

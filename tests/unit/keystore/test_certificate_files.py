@@ -94,6 +94,22 @@ def test_what_is_no_certificate_is_named(content: bytes, words: str) -> None:
         parse_certificates(content)
 
 
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        (b"mail.example.test", b"mail.example.tes\xff"),
+        (b"\x55\x1d\x13\x01\x01\xff\x04\x02\x30\x00", b"\x55\x1d\x13\x01\x01\xff\x04\x02\x31\x00"),
+    ],
+)
+def test_a_certificate_with_malformed_names_or_extensions_is_refused(
+    part: bytes, other: bytes
+) -> None:
+    damaged = certificate_der(LEAF).replace(part, other)
+    assert damaged != certificate_der(LEAF)
+    with pytest.raises(KeystoreError, match="malformed"):
+        parse_certificates(damaged)
+
+
 def test_a_file_is_named_in_the_error(tmp_path: Path) -> None:
     path = tmp_path / "answer.pem"
     with pytest.raises(KeystoreError, match=r"answer.pem: cannot be read: No such file"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -214,3 +215,19 @@ def test_an_entry_that_was_removed_outside_is_named(root: ServerRoot, capsys: Ca
         connection.execute("DELETE FROM entry WHERE nickname = 'imap-cert'")
     assert run(root) == 1
     assert "imap-cert: the entry was removed outside" in capsys.readouterr().err
+
+
+def test_long_subjects_of_authorities_are_cut_on_a_terminal_only(
+    root: ServerRoot, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "An Authority With a Name That Is Longer Than Anybody Can Read"
+    with InternalToken.open(root.certificate_database, PASSWORD) as token:
+        token.add_authority(name, authority(name)[1])
+    assert run(root, "-C") == 0
+    assert f"CN={name}" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run(root, "-C") == 0
+    line = capsys.readouterr().out.splitlines()[3]
+    assert line.startswith(f"{name}  ")
+    assert "  CN=An Authority With a Name That Is Lon…  " in line
