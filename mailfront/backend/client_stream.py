@@ -21,7 +21,17 @@ HIGH_WATER = 256 * 1024
 
 
 class ClientStream(asyncio.Protocol):
-    """Takes over `transport` from the front. `leftover` are bytes it had received already."""
+    """Takes over `transport` from the front. `leftover` are bytes it had received already.
+
+    For one reader, which also writes. While it waits, for input or for the client to take our
+    answers, one timer runs; it is not set anew for each wait but looks, when it is due, whether
+    the wait of that moment is over time.
+    """
+
+    __slots__ = (
+        "_arrival", "_between_commands", "_buffer", "_ended", "_idle_timeout", "_loop", "_overdue",
+        "_paused_reading", "_paused_writing", "_stopping", "_taken", "_timer", "_transport",
+    )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, leftover: bytes, idle_timeout: float) -> None:
         self._transport = transport
@@ -29,8 +39,11 @@ class ClientStream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._idle_timeout = idle_timeout
         self._arrival: asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
+        self._taken: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._overdue = 0.0  # on the loop's clock: when the present wait is too long
         self._paused_reading = False
+        self._paused_writing = False
         self._ended = False
         self._stopping = False
         self._between_commands = False
@@ -55,17 +68,18 @@ class ClientStream(asyncio.Protocol):
         self._ended = True
         self._wake_reader()
         self.resume_writing()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def pause_writing(self) -> None:
         """Part of `asyncio.Protocol`: the client reads slower than we write."""
-        if self._writable is None:
-            self._writable = self._loop.create_future()
+        self._paused_writing = True
 
     def resume_writing(self) -> None:
         """Part of `asyncio.Protocol`."""
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        self._paused_writing = False
+        _complete(self._taken)
 
     def stop(self) -> None:
         """End the session at its next wait for a command, at once if it waits for one now."""
@@ -126,15 +140,17 @@ class ClientStream(asyncio.Protocol):
         if self._ended:
             raise PeerGoneError("the client closed the connection")
         self._check_stopping()
-        arrival = self._arrival = self._loop.create_future()
         self._between_commands = True
+        for other in others:
+            other.add_done_callback(self._wake_for)
         try:
-            async with asyncio.timeout(self._idle_timeout):
-                await asyncio.wait({arrival, *others}, return_when=asyncio.FIRST_COMPLETED)
+            await self._arrived()
         finally:
             self._between_commands = False
+            for other in others:
+                other.remove_done_callback(self._wake_for)
         self._check_stopping()
-        return arrival.done()
+        return len(self._buffer) > 0 or self._ended
 
     def write(self, data: bytes) -> None:
         """Queue an answer. Follow large ones by `drain`."""
@@ -146,9 +162,13 @@ class ClientStream(asyncio.Protocol):
         Raises `PeerGoneError` if it went away, `TimeoutError` if it takes nothing for the idle
         time-out.
         """
-        if self._writable is not None:
-            async with asyncio.timeout(self._idle_timeout):
-                await asyncio.shield(self._writable)
+        while self._paused_writing:
+            self._taken = self._loop.create_future()
+            self._start_waiting()
+            try:
+                await self._taken
+            finally:
+                self._taken = None
         if self._transport.is_closing():
             raise PeerGoneError("the client closed the connection")
 
@@ -156,9 +176,30 @@ class ClientStream(asyncio.Protocol):
         if self._ended:
             raise PeerGoneError("the client closed the connection")
         self._maybe_resume()
+        await self._arrived()
+
+    async def _arrived(self) -> None:
         self._arrival = self._loop.create_future()
-        async with asyncio.timeout(self._idle_timeout):
+        self._start_waiting()
+        try:
             await self._arrival
+        finally:
+            self._arrival = None
+
+    def _start_waiting(self) -> None:
+        self._overdue = self._loop.time() + self._idle_timeout
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._overdue, self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
+        self._timer = None
+        waiting = self._arrival if self._arrival is not None else self._taken
+        if waiting is None or waiting.done():
+            return
+        if self._loop.time() < self._overdue:
+            self._timer = self._loop.call_at(self._overdue, self._look_at_clock)
+        else:
+            waiting.set_exception(TimeoutError("the client was silent for too long"))
 
     async def _more_commands(self) -> None:
         self._check_stopping()
@@ -175,11 +216,18 @@ class ClientStream(asyncio.Protocol):
             raise ServerStoppingError("the server is stopping")
 
     def _wake_reader(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+        _complete(self._arrival)
+
+    def _wake_for(self, _: asyncio.Future[None]) -> None:
+        _complete(self._arrival)
 
     def _maybe_resume(self) -> None:
         if self._paused_reading and len(self._buffer) < HIGH_WATER // 2:
             self._paused_reading = False
             if not self._transport.is_closing():
                 self._transport.resume_reading()
+
+
+def _complete(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)

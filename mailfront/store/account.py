@@ -67,13 +67,21 @@ class Account:
         # In use, or kept for the next user.
         self._open: dict[str, Mailbox] = {}
         self._users: dict[MailboxContents, int] = {}
-        if self._mailboxes.prepare():
-            self._subscriptions.change(add=(INBOX, *DEFAULT_ROLES))
+        self.prepare()
 
     @property
     def user(self) -> str:
         """The canonical address."""
         return self._user
+
+    def is_present(self) -> bool:
+        """Whether the account has its directories."""
+        return self._mailboxes.is_present()
+
+    def prepare(self) -> None:
+        """Make the directories, with the default mailboxes, if there are none."""
+        if not self.is_present() and self._mailboxes.prepare():
+            self._subscriptions.change(add=(INBOX, *DEFAULT_ROLES))
 
     @storage_failures
     def list_mailboxes(self) -> list[MailboxEntry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,8 @@ Result = TypeVar("Result")
 INLINE_MESSAGES = 20
 # Most of the time a thread waits for the disk, so there are more of them than cores.
 THREADS = 16
+# So many accounts, a few KiB each, wait for the next login.
+RECENT_ACCOUNTS = 500
 MAILDIR = "Maildir"
 
 
@@ -40,6 +43,7 @@ class MailStore:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
         self._poller = ChangePoller()
         self._accounts: WeakValueDictionary[str, Account] = WeakValueDictionary()
+        self._recent_accounts: deque[Account] = deque(maxlen=RECENT_ACCOUNTS)
         self._recent = RecentMailboxes()
         self._lock = threading.RLock()
         self._closed = False
@@ -58,6 +62,9 @@ class MailStore:
                     user, root, self.run, self._run_in_background, self._watch_outside, self._recent
                 )
                 self._accounts[user] = account
+                self._recent_accounts.append(account)
+            else:
+                account.prepare()
             return account
 
     async def open_account(self, user: str) -> Account:
@@ -80,9 +87,11 @@ class MailStore:
             return None
         try:
             known = self._accounts.get(user)
-            if known is None and is_maildir(self.root / account_directory(user) / MAILDIR):
+            if known is not None:
+                return known if known.is_present() else None
+            if is_maildir(self.root / account_directory(user) / MAILDIR):
                 return self.account(user)
-            return known
+            return None
         finally:
             self._lock.release()
 

@@ -45,10 +45,12 @@ class Mailboxes:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def is_present(self) -> bool:
+        """Whether there is a Maildir."""
+        return is_maildir(self.root)
+
     def prepare(self) -> bool:
         """Make the Maildir with its default mailboxes if there is none; True if it was made."""
-        if (self.root / "cur").exists():
-            return False
         _make_directories(self.root.parent)
         with locked(self.root.parent / HIERARCHY_LOCK):
             if self.root.exists():

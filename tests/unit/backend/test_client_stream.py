@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -112,6 +113,53 @@ async def test_a_silent_client_is_timed_out() -> None:
         await stream.wait_input()
 
 
+async def test_the_timer_looks_whether_the_wait_of_that_moment_is_over_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    due: list[Callable[[], object]] = []
+    monkeypatch.setattr(loop, "time", lambda: now)
+    monkeypatch.setattr(loop, "call_at", lambda when, callback: due.append(callback))
+    transport, stream = connected(idle=10)
+    first = start_task(stream.line(100), name="first")
+    await asyncio.sleep(0)
+    now += 9
+    transport.feed(b"NOOP\r\n")
+    await first
+    second = start_task(stream.line(100), name="second")
+    await asyncio.sleep(0)
+    now += 2
+    due.pop()()
+    await asyncio.sleep(0)
+    assert not second.done()
+    now += 9
+    due.pop()()
+    with pytest.raises(TimeoutError):
+        await second
+
+
+async def test_many_waits_need_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+    real = loop.call_at
+
+    def counted(when: float, callback: Callable[..., object]) -> asyncio.TimerHandle:
+        timers.append(real(when, callback))
+        return timers[-1]
+
+    monkeypatch.setattr(loop, "call_at", counted)
+    transport, stream = connected()
+    for _ in range(10):
+        reading = start_task(stream.line(100), name="reading")
+        await asyncio.sleep(0)
+        transport.feed(b"NOOP\r\n")
+        await reading
+    assert len(timers) == 1
+    transport.hang_up()
+    assert timers[0].cancelled()
+
+
 async def test_a_stop_ends_the_wait_for_a_command() -> None:
     _, stream = connected()
     reading = start_task(stream.line(100), name="reading")
@@ -171,6 +219,14 @@ async def test_drain_waits_until_the_client_takes_what_was_written() -> None:
 
 async def test_drain_gives_up_on_a_client_that_takes_nothing() -> None:
     _, stream = connected(idle=0)
+    stream.pause_writing()
+    with pytest.raises(TimeoutError):
+        await stream.drain()
+
+
+async def test_drain_gives_up_on_a_client_that_only_closed_its_side() -> None:
+    _, stream = connected(idle=0)
+    stream.eof_received()
     stream.pause_writing()
     with pytest.raises(TimeoutError):
         await stream.drain()
