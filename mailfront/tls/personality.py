@@ -82,11 +82,10 @@ class ContextSlot:
             if state == self._state and self.current is not None:
                 self.problem = ""
                 return False
-            fresh = build_server_context(
-                load_personality(token, nicknames), policy, alpn=self._alpn, tickets=tickets
-            )
-            prove_handshake(fresh.ssl_context, [record.certificate for record in records])
+            personality = load_personality(token, nicknames)
             self._prove(token, records)
+            fresh = build_server_context(personality, policy, alpn=self._alpn, tickets=tickets)
+            prove_handshake(fresh.ssl_context, [record.certificate for record in records])
         except OperatorError as failure:
             if self.current is None:
                 raise

@@ -58,6 +58,8 @@ async def test_metrics_tell_connections_expiry_and_events() -> None:
     }
     assert samples["mailfront_connections", "imaps:*:993"] == 7
     assert samples["mailfront_certificate_outdated", "imaps:*:993"] == 1
+    served = samples["mailfront_port_certificate_expiry_seconds", "imaps:*:993"]
+    assert served == EXPIRES.timestamp()
     assert samples["mailfront_certificate_expiry_seconds", "c", "imap,pop"] == EXPIRES.timestamp()
     assert samples["mailfront_events_total", "imap.logins"] == 3
     assert samples["mailfront_problems",] == 1

@@ -86,3 +86,35 @@ def test_later_it_is_a_problem_and_the_old_certificate_stays(token: InternalToke
     assert problem.startswith("imap: ")
     contexts.load(Configuration.of({}), token)
     assert contexts.problems() == []
+
+
+def test_one_renewed_certificate_changes_only_the_services_that_present_it(
+    token: InternalToken,
+) -> None:
+    contexts = ServiceContexts(ALPN)
+    configuration = Configuration.of({"local.imap.sslnicknames": "imap-cert"})
+    contexts.load(configuration, token)
+    key, certificate = self_signed()
+    token.replace("imap-cert", [certificate], key)
+    assert contexts.load(configuration, token) == ["imap"]
+    key, certificate = self_signed()
+    token.replace("Server-Cert", [certificate], key)
+    assert contexts.load(configuration, token) == ["imta", "pop", "http"]
+
+
+def test_a_refused_certificate_is_a_problem_of_each_service_that_presents_it(
+    token: InternalToken,
+) -> None:
+    contexts = ServiceContexts(ALPN)
+    configuration = Configuration.of({"local.imap.sslnicknames": "imap-cert"})
+    contexts.load(configuration, token)
+    key, certificate = self_signed("other.example.test")
+    token.replace("Server-Cert", [certificate], key)
+    assert contexts.load(configuration, token) == []
+    assert [problem.split(":")[0] for problem in contexts.problems()] == ["imta", "pop", "http"]
+    assert {name: slot.refusals for name, slot in contexts.slots.items()} == {
+        "imta": 1,
+        "imap": 0,
+        "pop": 1,
+        "http": 1,
+    }

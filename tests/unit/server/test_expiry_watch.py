@@ -6,9 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed448
 
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.interfaces.status import CertificateStatus
+from mailfront.keystore.linked_files import Link
+from mailfront.keystore.requests import build_subject
 from mailfront.server.expiry_watch import (
     ExpiryWatch,
     certificates_in_use,
@@ -83,8 +87,52 @@ def test_what_is_due_is_renewed_with_its_key(tmp_path: Path) -> None:
     with new_token(tmp_path) as token:
         before = token.add_key_and_certificate("imap-cert", key, (leaf,))
         in_use = certificates_in_use(configuration, token, ("imap",), later)
-        renew_self_signed_in_use(token, in_use, later)
+        assert renew_self_signed_in_use(token, in_use, later) is True
+        assert renew_self_signed_in_use(token, in_use, later) is False
         after = token.require("imap-cert")
     assert after.sha256 != before.sha256
     assert after.certificate.public_key() == before.certificate.public_key()
     assert after.certificate.not_valid_after_utc > before.certificate.not_valid_after_utc
+
+
+def test_one_that_cannot_be_renewed_is_told_and_stops_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    configuration = Configuration.of({"local.imap.sslnicknames": "strange,Server-Cert"})
+    later = NOW + timedelta(days=61)
+    with new_token(tmp_path) as token:
+        strange_key, strange = _ed448(NOW)
+        token.add_key_and_certificate("strange", strange_key, (strange,))
+        key, leaf = self_signed(now=NOW, days=90)
+        before = token.add_key_and_certificate("Server-Cert", key, (leaf,))
+        in_use = certificates_in_use(configuration, token, ("imap",), later)
+        assert renew_self_signed_in_use(token, in_use, later) is True
+        assert token.require("Server-Cert").sha256 != before.sha256
+    assert "nickname=strange self-signed, not renewed" in caplog.text
+
+
+def test_one_that_follows_files_is_renewed_where_the_files_come_from(tmp_path: Path) -> None:
+    later = NOW + timedelta(days=61)
+    key, leaf = self_signed(now=NOW, days=90)
+    with new_token(tmp_path) as token:
+        token.add_key_and_certificate("imap-cert", key, (leaf,))
+        with token.change() as step:
+            step.link(Link("imap-cert", tmp_path / "cert.pem"))
+        assert renew_self_signed_in_use(token, [certificate(29)], later) is False
+        assert token.require("imap-cert").certificate == leaf
+
+
+def _ed448(begins: datetime) -> tuple[ed448.Ed448PrivateKey, x509.Certificate]:
+    key = ed448.Ed448PrivateKey.generate()
+    name = build_subject(name="mail.example.test", country="")
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=90))
+        .sign(key, None)
+    )
+    return key, made

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailfront.errors import KeystoreError
+from mailfront.keystore import requests
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.tls.personality import ContextSlot, load_personality
 from mailfront.tls.policy import policy_named
-from tests.support.keystores import new_token, self_signed
+from tests.support.issuing import Issuer
+from tests.support.keystores import certificate_for, new_token, self_signed
 
 INTERMEDIATE = policy_named("intermediate")
 MODERN = policy_named("modern")
+NAME = "mail.example.test"
+ISSUER = Issuer()
 
 
 @pytest.fixture
@@ -95,3 +102,120 @@ def test_the_old_certificate_stays_where_the_new_one_cannot_be_used(
 def test_without_an_old_certificate_the_mistake_is_raised(token: InternalToken) -> None:
     with pytest.raises(KeystoreError, match="Server-Crt"):
         loaded(token, "Server-Crt")
+
+
+def renewed(
+    token: InternalToken,
+    slot: ContextSlot,
+    chain: Sequence[x509.Certificate],
+    key: requests.PrivateKey,
+) -> bool:
+    token.replace("Server-Cert", chain, key)
+    return slot.load(token, ("Server-Cert",), INTERMEDIATE, tickets=True)
+
+
+def _lost_name() -> tuple[requests.PrivateKey, x509.Certificate]:
+    return self_signed("other.example.test")
+
+
+def _incomplete_chain() -> tuple[requests.PrivateKey, x509.Certificate]:
+    issued = ISSUER.issue(NAME)
+    return issued.key, issued.leaf
+
+
+def _expired() -> tuple[requests.PrivateKey, x509.Certificate]:
+    return self_signed(now=datetime.now(UTC) - timedelta(days=91))
+
+
+def _not_yet_valid() -> tuple[requests.PrivateKey, x509.Certificate]:
+    return self_signed(now=datetime.now(UTC) + timedelta(days=1))
+
+
+def _weak_key() -> tuple[requests.PrivateKey, x509.Certificate]:
+    key = rsa.generate_private_key(65537, 1024)
+    return key, certificate_for(key)
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (_lost_name, "not for mail.example.test"),
+        (_incomplete_chain, "chain of 'Server-Cert' is incomplete"),
+        (_expired, "expired on"),
+        (_not_yet_valid, "not valid before"),
+        (_weak_key, "RSA 1024 is too weak"),
+    ],
+)
+def test_an_unfit_certificate_is_refused_with_its_reason_and_counted_once(
+    token: InternalToken,
+    made: Callable[[], tuple[requests.PrivateKey, x509.Certificate]],
+    reason: str,
+) -> None:
+    slot = loaded(token)
+    before = slot.current
+    key, certificate = made()
+    assert renewed(token, slot, [certificate], key) is False
+    assert slot.load(token, ("Server-Cert",), INTERMEDIATE, tickets=True) is False
+    assert slot.current is before
+    assert reason in slot.problem
+    assert slot.refusals == 1
+    assert before is not None
+    assert slot.wanted_fingerprint != before.fingerprint
+    fit_key, fit = self_signed()
+    assert renewed(token, slot, [fit], fit_key) is True
+    assert (slot.problem, slot.refusals) == ("", 1)
+    assert slot.replaced_fingerprint == before.fingerprint
+    assert slot.current is not None
+    assert slot.current.fingerprint == slot.wanted_fingerprint
+
+
+def test_a_refused_certificate_is_taken_once_what_it_lacked_is_there(token: InternalToken) -> None:
+    slot = loaded(token)
+    issued = ISSUER.issue(NAME)
+    assert renewed(token, slot, issued.chain, issued.key) is False
+    token.add_authority("Example Root", ISSUER.root)
+    assert slot.load(token, ("Server-Cert",), INTERMEDIATE, tickets=True) is True
+    assert slot.problem == ""
+
+
+def test_a_completed_chain_is_served_though_the_certificate_is_the_same(
+    token: InternalToken,
+) -> None:
+    issued = ISSUER.issue(NAME)
+    token.add_authority("Example Root", ISSUER.root)
+    token.add_key_and_certificate("bare", issued.key, issued.chain[:1])
+    slot = loaded(token, "bare")
+    token.replace("bare", issued.chain, issued.key)
+    assert slot.load(token, ("bare",), INTERMEDIATE, tickets=True) is True
+    assert slot.current is not None
+    assert slot.replaced_fingerprint == slot.current.fingerprint
+
+
+def test_at_the_start_an_unfit_certificate_is_served_loudly(
+    token: InternalToken, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, certificate = _expired()
+    token.replace("Server-Cert", [certificate], key)
+    assert loaded(token).current is not None
+    assert "service=imap 'Server-Cert' expired on" in caplog.text
+
+
+def test_an_expired_certificate_stays_the_one_for_its_name(token: InternalToken) -> None:
+    key, certificate = _expired()
+    token.replace("Server-Cert", [certificate], key)
+    slot = loaded(token)
+    assert slot.load(token, ("Server-Cert",), MODERN, tickets=True) is True
+    assert slot.problem == ""
+
+
+def test_each_certificate_of_a_personality_is_told(token: InternalToken) -> None:
+    add(token, "rsa-cert", "rsa")
+    slot = loaded(token, "Server-Cert", "rsa-cert")
+    assert slot.current is not None
+    fingerprints = [token.require(each).sha256 for each in ("Server-Cert", "rsa-cert")]
+    assert slot.current.fingerprint == slot.wanted_fingerprint == ",".join(fingerprints)
+    key, certificate = self_signed("other.example.test", family="rsa")
+    token.replace("rsa-cert", [certificate], key)
+    assert slot.load(token, ("Server-Cert", "rsa-cert"), INTERMEDIATE, tickets=True) is False
+    assert "rsa-cert" in slot.problem
+    assert slot.wanted_fingerprint != slot.current.fingerprint

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailfront.errors import KeystoreError
 from mailfront.keystore import requests
@@ -15,7 +17,9 @@ from mailfront.keystore.trust import TrustFlags
 from mailfront.tls.context import build_server_context
 from mailfront.tls.policy import policy_named
 from mailfront.tls.rotation import lost_names, prove, prove_handshake
+from tests.support.issuing import Issuer
 from tests.support.keystores import authority, issued_by, new_token, self_signed
+from tests.support.keystores import certificate_for as certificate_of
 
 NOW = datetime.now(UTC)
 
@@ -105,3 +109,38 @@ def test_the_handshake_in_memory_presents_the_certificate(tmp_path: Path) -> Non
     _, another = self_signed()
     with pytest.raises(KeystoreError, match="does not present it"):
         prove_handshake(context, [another])
+
+
+def test_an_intermediate_that_only_the_database_knows_must_be_presented() -> None:
+    issuer = Issuer()
+    issued = issuer.issue("a.test")
+    known = (issuer.root, issuer.intermediate)
+    with pytest.raises(KeystoreError, match="lacks the intermediate certificate of CN=Example Iss"):
+        prove(record(issued.leaf), None, known, NOW)
+    prove(record(*issued.chain), None, known, NOW)
+
+
+def test_a_key_that_is_too_weak_is_refused() -> None:
+    weak = certificate_of(rsa.generate_private_key(65537, 1024))
+    with pytest.raises(KeystoreError, match="1024 is too weak"):
+        prove(record(weak), None, (), NOW)
+
+
+def test_names_in_a_malformed_extension_are_lost_names() -> None:
+    key = requests.KeyKind("ec").generate()
+    name = requests.build_subject(name="a.test", country="")
+    malformed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(
+            x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"no DER"), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    assert lost_names(certificate_for("a.test"), malformed) == ["a.test"]
+    assert lost_names(malformed, certificate_for("a.test")) == []
