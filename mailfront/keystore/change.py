@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from cryptography import x509
@@ -20,7 +20,7 @@ from mailfront.keystore import formats, sealing
 from mailfront.keystore.link_table import remove_link, write_link
 from mailfront.keystore.linked_files import Link
 from mailfront.keystore.manifest import Manifest
-from mailfront.keystore.nicknames import unknown_nickname
+from mailfront.keystore.nicknames import check_nickname, unknown_nickname
 from mailfront.keystore.records import CertificateRecord, NewEntry, PendingKey
 from mailfront.keystore.rows import (
     Row,
@@ -85,9 +85,11 @@ class Change:
 
     def put(self, entry: NewEntry) -> CertificateRecord:
         """Store a certificate in place of whatever has its nickname, if anything has."""
+        row = sealed_row(_consistent(entry), self._keys)
         if self._row(entry.nickname) is not None:
             self.remove(entry.nickname)
-        return self.add(entry)
+        self._insert(row)
+        return self._record(row)
 
     def replace(
         self,
@@ -109,20 +111,23 @@ class Change:
                     "was made for this one",
                 )
             private_key = self._key_of(row)
-        flags = parse_trust(row.trust)
-        self.remove(nickname)
-        return self.add(NewEntry(nickname, chain, private_key, flags))
+        return self.put(NewEntry(nickname, chain, private_key, parse_trust(row.trust)))
 
     def set_trust(self, nickname: str, trust: TrustFlags) -> CertificateRecord:
         """Trust a certificate as a CA for what `trust` says; `u` stays as the key has it."""
-        row = self._require(nickname)
-        return self._rewritten(row, nickname, trust)
+        return self.put(self._entry(self._require(nickname), trust))
 
     def rename(self, nickname: str, new_nickname: str) -> CertificateRecord | PendingKey:
         """Give what is under `nickname` another nickname, which must be free."""
         row = self._require(nickname)
+        # Judged before anything is removed: a step that fails changes nothing.
+        check_nickname(new_nickname)
+        if self._row(new_nickname) is not None:
+            raise _taken(new_nickname)
         if row.certificate is not None:
-            return self._rewritten(row, new_nickname, parse_trust(row.trust))
+            entry = replace(self._entry(row, parse_trust(row.trust)), nickname=new_nickname)
+            self.remove(nickname)
+            return self.add(entry)
         private_key = self._key_of(row)
         assert private_key is not None
         self.remove(nickname)
@@ -144,23 +149,19 @@ class Change:
         """Let a nickname follow no files any more; return whether it did."""
         return remove_link(self._connection, nickname)
 
-    def _rewritten(self, row: Row, nickname: str, trust: TrustFlags) -> CertificateRecord:
-        entry = self._verified(row)
-        if isinstance(entry, PendingKey):
+    def _entry(self, row: Row, trust: TrustFlags) -> NewEntry:
+        """Return the certificate of a row, with its key, as one to be stored."""
+        present = self._verified(row)
+        if isinstance(present, PendingKey):
             raise pending_error(row.nickname)
-        chain = (entry.certificate, *entry.chain)
-        private_key = self._key_of(row)
-        self.remove(row.nickname)
-        return self.add(NewEntry(nickname, chain, private_key, trust))
+        chain = (present.certificate, *present.chain)
+        return NewEntry(row.nickname, chain, self._key_of(row), trust)
 
     def _insert(self, row: Row) -> None:
         try:
             self._connection.execute(_INSERT, astuple(row))
         except sqlite3.IntegrityError as error:
-            raise KeystoreError(
-                f"there is a certificate with the nickname {row.nickname!r} already",
-                remedy="choose another nickname; `msgcert list-certs` shows those in use",
-            ) from error
+            raise _taken(row.nickname) from error
         self._manifest.put(row.nickname, row.tag)
 
     def _row(self, nickname: str) -> Row | None:
@@ -220,6 +221,13 @@ def altered_error(*nicknames: str, path: Path) -> KeystoreError:
         f"the entry of {names} was altered outside mailfront and is not used",
         remedy="restore the database from a backup, or remove the entry and add it again",
         file=path,
+    )
+
+
+def _taken(nickname: str) -> KeystoreError:
+    return KeystoreError(
+        f"there is a certificate with the nickname {nickname!r} already",
+        remedy="choose another nickname; `msgcert list-certs` shows those in use",
     )
 
 

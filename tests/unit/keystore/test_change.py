@@ -239,3 +239,21 @@ def test_reading_while_another_replaces_sees_the_old_or_the_new(token: InternalT
         step.replace("imap-cert", [OTHER], OTHER_KEY)
         assert other.require("imap-cert").certificate == CERTIFICATE
     assert token.require("imap-cert").certificate == OTHER
+
+
+def test_a_step_that_fails_changes_nothing_by_itself(token: InternalToken) -> None:
+    """Whoever catches the error within the block and goes on loses nothing."""
+    before = token.list()
+    steps: tuple[Callable[[Change], object], ...] = (
+        lambda step: step.rename("imap-cert", "Example CA"),
+        lambda step: step.rename("imap-cert", "a,b"),
+        lambda step: step.replace("imap-cert", []),
+        lambda step: step.replace("imap-cert", [OTHER], KEY),
+        lambda step: step.put(NewEntry("imap-cert", (OTHER,), KEY, TrustFlags.USER)),
+        lambda step: step.add(NewEntry("imap-cert", (OTHER,), OTHER_KEY, TrustFlags.USER)),
+    )
+    with token.change() as step:
+        for fail in steps:
+            with pytest.raises(KeystoreError):
+                fail(step)
+    assert token.list() == before
