@@ -67,9 +67,12 @@ class InternalToken:
         password: Secret,
         *,
         entries: Sequence[NewEntry] = (),
+        further: Callable[[Change], None] | None = None,
         cost: sealing.DerivationCost = sealing.TODAYS_COST,
     ) -> Self:
         """Make a new database with `entries` in it, durably or not at all, and return it opened.
+
+        `further` takes steps of its own in the same transaction.
 
         Raises `KeystoreError` if there is one already, or an entry cannot be stored.
         """
@@ -81,6 +84,8 @@ class InternalToken:
             step = Change(connection, keys, manifest, path)
             for entry in entries:
                 step.add(entry)
+            if further is not None:
+                further(step)
             write_manifest(connection, keys, manifest)
 
         schema.create_file(path, fill)

@@ -152,7 +152,7 @@ def _wrap(
 ) -> SealedDataKey:
     salt = os.urandom(SALT_LENGTH)
     statement = _data_key_statement(identity, salt, cost, PRESENT_FORM)
-    sealed = _seal(_derive(password, salt, cost), data_key, statement)
+    sealed = _seal(derive(password, salt, cost), data_key, statement)
     return SealedDataKey(identity, salt, cost, sealed)
 
 
@@ -162,10 +162,14 @@ def _unwrap(stored: SealedDataKey, password: Secret) -> bytes:
     if stored.form not in _FORMS:
         raise SealError("the data key has an unknown form")
     statement = _data_key_statement(stored.identity, stored.salt, stored.cost, stored.form)
-    return _unseal(_derive(password, stored.salt, stored.cost), stored.sealed, statement)
+    return _unseal(derive(password, stored.salt, stored.cost), stored.sealed, statement)
 
 
-def _derive(password: Secret, salt: bytes, cost: DerivationCost) -> bytes:
+def derive(password: Secret, salt: bytes, cost: DerivationCost) -> bytes:
+    """Return the key of `KEY_LENGTH` octets that scrypt makes of a password.
+
+    The caller has judged a `cost` that comes from a file.
+    """
     # One MiB beyond the bare need: OpenSSL counts its own small buffers in.
     return hashlib.scrypt(
         password.reveal().encode(),

@@ -47,13 +47,14 @@ def open_token(arguments: argparse.Namespace) -> InternalToken:
             remedy="make one with `msgcert generate-certDB`",
             file=root.certificate_database,
         )
-    password = _database_password(arguments, root)
+    password = database_password(arguments, root)
     if warning := warning_about(password):
         print_message(warning)
     return InternalToken.open(root.certificate_database, password)
 
 
-def _database_password(arguments: argparse.Namespace, root: ServerRoot) -> Secret:
+def database_password(arguments: argparse.Namespace, root: ServerRoot) -> Secret:
+    """Return the password from the file that is named, `sslpassword.conf`, or a prompt."""
     if arguments.cert_pwd_file is not None:
         return password_from_file(arguments.cert_pwd_file)
     if root.sslpassword_conf.exists():

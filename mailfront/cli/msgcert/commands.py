@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from mailfront.cli.msgcert.access import require_internal_token
+from mailfront.cli.msgcert.backing_up import BACKUP, RESTORE
 from mailfront.cli.msgcert.exporting import EXPORT
 from mailfront.cli.msgcert.importing import IMPORT, IMPORT_SELFSIGN
 from mailfront.cli.msgcert.installing import ADD
@@ -17,12 +18,14 @@ from mailfront.cli.msgcert.linking import LINK, LIST_LINKS, UNLINK
 from mailfront.cli.msgcert.listing import LIST
 from mailfront.cli.msgcert.making import ADD_SELFSIGN, GENERATE
 from mailfront.cli.msgcert.nss_import import IMPORT_NSSDB
+from mailfront.cli.msgcert.password import CHANGE_PASSWORD
 from mailfront.cli.msgcert.removing import REMOVE
 from mailfront.cli.msgcert.renewing import RENEW, RENEW_SELFSIGN
 from mailfront.cli.msgcert.requesting import REQUEST
 from mailfront.cli.msgcert.show import SHOW
 from mailfront.cli.msgcert.subcommand import Subcommand, add_shared_arguments
 from mailfront.cli.msgcert.trusting import SET_TRUST
+from mailfront.cli.msgcert.verifying import VERIFY
 from mailfront.cli.output import EXIT_USAGE, print_message, printable, run_command
 from mailfront.configuration.suggest import did_you_mean
 
@@ -39,6 +42,10 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
     EXPORT,
     LIST,
     SHOW,
+    VERIFY,
+    BACKUP,
+    RESTORE,
+    CHANGE_PASSWORD,
     SET_TRUST,
     LINK,
     UNLINK,

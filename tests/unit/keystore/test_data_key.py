@@ -25,7 +25,7 @@ def older_database(directory: Path) -> Path:
     with closing(sqlite3.connect(path)) as connection, connection:
         stored = data_key.read(connection, path)
         secret = sealing._unwrap(stored, PASSWORD)
-        wrapping = sealing._derive(PASSWORD, stored.salt, CHEAP)
+        wrapping = sealing.derive(PASSWORD, stored.salt, CHEAP)
         statement = sealing._data_key_statement(stored.identity, stored.salt, CHEAP, 1)
         sealed = sealing._seal(wrapping, secret, statement)
         connection.execute("UPDATE data_key SET sealed = ?", (sealed,))
