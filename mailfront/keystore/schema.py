@@ -108,6 +108,8 @@ def _remedy(text: str) -> str:
         return f"another program kept it locked for {BUSY_SECONDS:.0f} s; try again"
     if "full" in text:
         return "free space on this file system; nothing was changed"
+    if "disk I/O" in text:
+        return "see whether this file system is full (df) or failing; nothing was changed"
     if "readonly" in text:
         return "run the command as the owner of the file"
     return ""
