@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailfront.errors import SaslError, SaslFault
 from mailfront.interfaces.secret import Secret
-from mailfront.protocol.sasl.exchange import Challenge, Credentials, decode_text
+from mailfront.protocol.sasl.exchange import Credentials, decode_text
 
 
 class PlainExchange:
@@ -21,7 +21,7 @@ class PlainExchange:
     def __init__(self, *, proxy_authorization: bool = False) -> None:
         self._proxy_authorization = proxy_authorization
 
-    def respond(self, response: bytes) -> Credentials | Challenge:
+    def respond(self, response: bytes) -> Credentials:
         """Return the credentials; raises `SaslError` for another shape than RFC 4616's."""
         parts = response.split(b"\0", 3)
         if len(parts) != 3:

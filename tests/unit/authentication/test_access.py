@@ -16,7 +16,7 @@ ALICE = Entry(
 
 
 @pytest.mark.parametrize("status", [AccountStatus.ACTIVE, AccountStatus.OVER_QUOTA])
-def test_active_accounts_log_in_and_full_ones_too_to_make_room(status):
+def test_active_accounts_log_in_and_full_ones_too_to_make_room(status: AccountStatus) -> None:
     assert judge_access(replace(ALICE, status=status), "imap", PEER) is None
 
 
@@ -28,7 +28,7 @@ def test_active_accounts_log_in_and_full_ones_too_to_make_room(status):
         (AccountStatus.DELETED, False),
     ],
 )
-def test_other_accounts_do_not(status, temporary):
+def test_other_accounts_do_not(status: AccountStatus, temporary: bool) -> None:
     refusal = judge_access(replace(ALICE, status=status), "imap", PEER)
     assert refusal is not None
     assert refusal.temporary is temporary
@@ -59,7 +59,9 @@ def test_other_accounts_do_not(status, temporary):
         ("+imap:ALL$-imap:ALL", "imap", "192.0.2.7", True),
     ],
 )
-def test_the_access_filter_decides_as_the_guide_says(text, service, address, granted):
+def test_the_access_filter_decides_as_the_guide_says(
+    text: str, service: str, address: str, granted: bool
+) -> None:
     assert is_granted(list(parse_filter(text)), service, address) is granted
 
 
@@ -71,7 +73,7 @@ def test_the_access_filter_decides_as_the_guide_says(text, service, address, gra
         "-imap:1.2.3.4.5.", "+imap:999.", "-imap:ALL EXCEPT UNKNOWN",
     ],
 )  # fmt: skip
-def test_a_filter_that_cannot_be_judged_shuts_the_account(text):
+def test_a_filter_that_cannot_be_judged_shuts_the_account(text: str) -> None:
     with pytest.raises(DirectoryError):
         parse_filter(text)
     refusal = judge_access(replace(ALICE, service_access=(text,)), "imap", PEER)
@@ -79,7 +81,7 @@ def test_a_filter_that_cannot_be_judged_shuts_the_account(text):
     assert not refusal.temporary
 
 
-def test_several_values_are_one_filter():
+def test_several_values_are_one_filter() -> None:
     entry = replace(ALICE, service_access=("+imap:ALL", "+pop:ALL"))
     assert judge_access(entry, "pop", PEER) is None
     assert judge_access(entry, "http", PEER) is not None

@@ -1,6 +1,8 @@
 import asyncio
 import logging
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import pytest
 
@@ -36,7 +38,7 @@ class CountingChecker(PasswordChecker):
 
     asked = 0
 
-    def check(self, values, password):
+    def check(self, values: Sequence[str], password: Secret) -> Awaitable[bool]:
         self.asked += 1
         return super().check(values, password)
 
@@ -44,7 +46,7 @@ class CountingChecker(PasswordChecker):
 class Desk:
     """An authenticator with a clock that only its own sleep moves."""
 
-    def __init__(self, **limits) -> None:
+    def __init__(self, **limits: int) -> None:
         self.now = 0.0
         self.slept: list[float] = []
         self.directory = OneUser()
@@ -65,16 +67,29 @@ class Desk:
         self.slept.append(seconds)
         await asyncio.sleep(0)
 
-    async def login(self, name="alice", password=RIGHT, address="192.0.2.1"):
+    async def login(
+        self, name: str = "alice", password: Secret = RIGHT, address: str = "192.0.2.1"
+    ) -> Identity | Refusal:
         peer = Peer(address, 40000, "192.0.2.99", 993)
         return await self.authenticator.authenticate("imap", name, password, peer, "PLAIN")
 
+    async def refusal(self, name: str = "alice", password: Secret = RIGHT) -> Refusal:
+        answer = await self.login(name, password)
+        assert isinstance(answer, Refusal)
+        return answer
+
+
+class MakeDesk(Protocol):
+    """What the fixture `make_desk` gives: desks that are closed after the test."""
+
+    def __call__(self, **limits: int) -> Desk: ...
+
 
 @pytest.fixture
-def make_desk():
+def make_desk() -> Iterator[MakeDesk]:
     desks: list[Desk] = []
 
-    def make(**limits) -> Desk:
+    def make(**limits: int) -> Desk:
         desks.append(Desk(**limits))
         return desks[-1]
 
@@ -84,11 +99,11 @@ def make_desk():
 
 
 @pytest.fixture
-def desk(make_desk):
+def desk(make_desk: MakeDesk) -> Desk:
     return make_desk()
 
 
-async def test_the_right_password_gives_the_identity_at_once(desk):
+async def test_the_right_password_gives_the_identity_at_once(desk: Desk) -> None:
     identity = await desk.login()
     assert identity == Identity(
         "alice@xn--bcher-kva.example",
@@ -98,15 +113,15 @@ async def test_the_right_password_gives_the_identity_at_once(desk):
     assert desk.slept == []
 
 
-async def test_unknown_user_wrong_password_and_deleted_account_look_the_same(desk):
+async def test_unknown_user_wrong_password_and_deleted_account_look_the_same(desk: Desk) -> None:
     refusals = [
-        await desk.login("nobody"),
-        await desk.login(password=Secret("wrong")),
-        await desk.login(password=Secret("a\0b")),
-        await desk.login("x" * 100_000),
+        await desk.refusal("nobody"),
+        await desk.refusal(password=Secret("wrong")),
+        await desk.refusal(password=Secret("a\0b")),
+        await desk.refusal("x" * 100_000),
     ]
     desk.directory.entry = replace(ALICE, status=AccountStatus.DELETED)
-    refusals.append(await desk.login())
+    refusals.append(await desk.refusal())
     assert {(refusal.text, refusal.temporary) for refusal in refusals} == {
         ("Invalid user name or password.", False)
     }
@@ -114,7 +129,7 @@ async def test_unknown_user_wrong_password_and_deleted_account_look_the_same(des
     assert all(seconds >= FAILURE_TIME for seconds in desk.slept)
 
 
-async def test_a_repeated_login_costs_no_check_until_the_password_changes(desk):
+async def test_a_repeated_login_costs_no_check_until_the_password_changes(desk: Desk) -> None:
     for _ in range(3):
         assert isinstance(await desk.login(), Identity)
     assert desk.checker.asked == 1
@@ -124,21 +139,23 @@ async def test_a_repeated_login_costs_no_check_until_the_password_changes(desk):
     assert isinstance(await desk.login(password=Secret("new")), Identity)
 
 
-async def test_many_equal_logins_at_once_are_one_check(desk):
+async def test_many_equal_logins_at_once_are_one_check(desk: Desk) -> None:
     answers = await asyncio.gather(*(desk.login() for _ in range(50)))
     assert all(isinstance(answer, Identity) for answer in answers)
     assert desk.checker.asked == 1
 
 
-async def test_many_different_guesses_at_once_are_few_checks(make_desk):
+async def test_many_different_guesses_at_once_are_few_checks(make_desk: MakeDesk) -> None:
     desk = make_desk(user_limit=5)
     guesses = [Secret(str(number)) for number in range(50)]
     answers = await asyncio.gather(*(desk.login(password=guess) for guess in guesses))
     assert desk.checker.asked == 5
-    assert sum(answer.temporary for answer in answers) == 45
+    assert sum(isinstance(answer, Refusal) and answer.temporary for answer in answers) == 45
 
 
-async def test_a_throttled_login_is_refused_even_with_the_right_password(make_desk):
+async def test_a_throttled_login_is_refused_even_with_the_right_password(
+    make_desk: MakeDesk,
+) -> None:
     desk = make_desk(user_limit=2)
     for number in range(2):
         await desk.login(password=Secret(f"wrong {number}"))
@@ -150,7 +167,7 @@ async def test_a_throttled_login_is_refused_even_with_the_right_password(make_de
     assert isinstance(await desk.login(), Identity)
 
 
-async def test_a_cached_success_is_no_way_around_the_throttle(make_desk):
+async def test_a_cached_success_is_no_way_around_the_throttle(make_desk: MakeDesk) -> None:
     desk = make_desk(user_limit=2)
     assert isinstance(await desk.login(address="203.0.113.5"), Identity)
     for number in range(2):
@@ -159,15 +176,17 @@ async def test_a_cached_success_is_no_way_around_the_throttle(make_desk):
     assert isinstance(await desk.login(address="203.0.113.5"), Identity)
 
 
-async def test_more_logins_than_there_is_room_for_are_refused_for_a_while(make_desk):
+async def test_more_logins_than_there_is_room_for_are_refused_for_a_while(
+    make_desk: MakeDesk,
+) -> None:
     desk = make_desk(waiting=3)
     names = [f"user{number}" for number in range(10)]
     answers = await asyncio.gather(*(desk.login(name) for name in names))
-    assert sum(answer.temporary for answer in answers) == 7
+    assert sum(isinstance(answer, Refusal) and answer.temporary for answer in answers) == 7
     assert isinstance(await desk.login(), Identity)
 
 
-async def test_a_client_that_leaves_early_has_its_failure_counted(make_desk):
+async def test_a_client_that_leaves_early_has_its_failure_counted(make_desk: MakeDesk) -> None:
     desk = make_desk(user_limit=2)
     for number in range(2):
         login = asyncio.ensure_future(desk.login(password=Secret(f"wrong {number}")))
@@ -175,16 +194,18 @@ async def test_a_client_that_leaves_early_has_its_failure_counted(make_desk):
         login.cancel()
         with pytest.raises(asyncio.CancelledError):
             await login
-    assert (await desk.login()).reason == "throttled"
+    assert (await desk.refusal()).reason == "throttled"
 
 
-async def test_the_status_of_an_account_is_told_only_for_the_right_password(desk):
+async def test_the_status_of_an_account_is_told_only_for_the_right_password(desk: Desk) -> None:
     desk.directory.entry = replace(ALICE, status=AccountStatus.INACTIVE)
-    assert (await desk.login()).temporary
-    assert (await desk.login(password=Secret("wrong"))).text == "Invalid user name or password."
+    assert (await desk.refusal()).temporary
+    assert (await desk.refusal(password=Secret("wrong"))).text == "Invalid user name or password."
 
 
-async def test_the_log_names_known_users_and_never_what_was_typed_for_others(desk, caplog):
+async def test_the_log_names_known_users_and_never_what_was_typed_for_others(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     await desk.login(password=Secret("hunter2"))
     await desk.login("hunter2", Secret("alice"))
@@ -199,6 +220,6 @@ async def test_the_log_names_known_users_and_never_what_was_typed_for_others(des
     assert "hunter2" not in "".join(lines)
 
 
-async def test_a_surrogate_in_a_name_or_password_is_only_wrong(desk):
+async def test_a_surrogate_in_a_name_or_password_is_only_wrong(desk: Desk) -> None:
     assert isinstance(await desk.login("\ud800"), Refusal)
     assert isinstance(await desk.login(password=Secret("\ud800")), Refusal)

@@ -21,16 +21,16 @@ class Clock:
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def cache(clock):
+def cache(clock: Clock) -> LoginCache:
     return LoginCache(capacity=2, lifetime=900, clock=clock)
 
 
-def test_a_success_is_remembered_for_its_lifetime(cache, clock):
+def test_a_success_is_remembered_for_its_lifetime(cache: LoginCache, clock: Clock) -> None:
     key = cache.key("alice", Secret("pw"))
     assert not cache.holds(key, ALICE)
     cache.store(key, ALICE)
@@ -48,20 +48,22 @@ def test_a_success_is_remembered_for_its_lifetime(cache, clock):
         replace(ALICE, status=AccountStatus.INACTIVE),
     ],
 )
-def test_a_changed_password_or_status_forgets_it_for_good(cache, changed):
+def test_a_changed_password_or_status_forgets_it_for_good(
+    cache: LoginCache, changed: Entry
+) -> None:
     key = cache.key("alice", Secret("pw"))
     cache.store(key, ALICE)
     assert not cache.holds(key, changed)
     assert not cache.holds(key, ALICE)
 
 
-def test_another_line_in_the_file_does_not_matter(cache):
+def test_another_line_in_the_file_does_not_matter(cache: LoginCache) -> None:
     key = cache.key("alice", Secret("pw"))
     cache.store(key, ALICE)
     assert cache.holds(key, replace(ALICE, line=7, end=9))
 
 
-def test_the_key_tells_users_and_passwords_apart_and_neither_of_them(cache):
+def test_the_key_tells_users_and_passwords_apart_and_neither_of_them(cache: LoginCache) -> None:
     keys = {
         cache.key(user, Secret(password))
         for user, password in [("a", "bc"), ("ab", "c"), ("abc", ""), ("", "abc"), ("a", "\ud800")]
@@ -71,14 +73,14 @@ def test_the_key_tells_users_and_passwords_apart_and_neither_of_them(cache):
     assert LoginCache().key("a", Secret("bc")) not in keys
 
 
-def test_the_oldest_makes_room(cache):
+def test_the_oldest_makes_room(cache: LoginCache) -> None:
     keys = [cache.key("alice", Secret(str(number))) for number in range(3)]
     for key in keys:
         cache.store(key, ALICE)
     assert [cache.holds(key, ALICE) for key in keys] == [False, True, True]
 
 
-def test_a_cache_without_room_keeps_nothing():
+def test_a_cache_without_room_keeps_nothing() -> None:
     cache = LoginCache(capacity=0)
     key = cache.key("alice", Secret("pw"))
     cache.store(key, ALICE)

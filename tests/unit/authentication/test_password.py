@@ -23,7 +23,7 @@ def salted(scheme: str, algorithm: str, password: bytes, salt: bytes = b"salt") 
     return f"{{{scheme}}}" + base64.b64encode(digest + salt).decode()
 
 
-def test_a_hash_is_argon2id_under_openldaps_scheme_name_and_never_twice_the_same():
+def test_a_hash_is_argon2id_under_openldaps_scheme_name_and_never_twice_the_same() -> None:
     first, second = (hash_password(Secret("pässword")) for _ in range(2))
     assert first.startswith("{ARGON2}$argon2id$v=19$m=19456,t=2,p=1$")
     assert first != second
@@ -40,7 +40,7 @@ def test_a_hash_is_argon2id_under_openldaps_scheme_name_and_never_twice_the_same
         "{ARGON2}" + argon2.PasswordHasher(1, 8, 1, type=argon2.Type.I).hash(b"secret"),
     ],
 )
-def test_hashes_from_elsewhere_are_checked(value):
+def test_hashes_from_elsewhere_are_checked(value: str) -> None:
     assert scheme_problem(value) == ""
     assert verify([value], Secret("secret"))
     assert not verify([value], Secret("Secret"))
@@ -61,14 +61,14 @@ def test_hashes_from_elsewhere_are_checked(value):
         "{ARGON2}$argon2id$v=19$m=8,t=99999,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo",
     ],
 )
-def test_clear_text_and_what_is_not_supported_never_match_and_say_why(value):
+def test_clear_text_and_what_is_not_supported_never_match_and_say_why(value: str) -> None:
     problem = scheme_problem(value)
     assert problem
     assert "secret" not in problem
     assert not verify([value], Secret("secret"))
 
 
-def test_any_of_several_values_may_match():
+def test_any_of_several_values_may_match() -> None:
     values = ["{SSHA}broken", salted("SSHA", "sha1", b"one"), salted("SSHA256", "sha256", b"two")]
     assert verify(values, Secret("one"))
     assert verify(values, Secret("two"))
@@ -78,12 +78,12 @@ def test_any_of_several_values_may_match():
 
 @given(st.text(), st.sampled_from(["{ARGON2}", "{SSHA}", "{SSHA512}", "{", ""]))
 @settings(max_examples=30, deadline=None)
-def test_any_value_and_any_password_are_judged(text, scheme):
+def test_any_value_and_any_password_are_judged(text: str, scheme: str) -> None:
     verify([scheme + text], Secret(text))
     scheme_problem(scheme + text)
 
 
-def test_passwords_are_prepared_as_opaque_strings():
+def test_passwords_are_prepared_as_opaque_strings() -> None:
     assert prepare(Secret("A\u030a")) == "Å".encode()
     assert prepare(Secret("a\u00a0b\u3000c")) == b"a b c"
     assert prepare(Secret("ﬁ")) == "ﬁ".encode()
@@ -91,20 +91,20 @@ def test_passwords_are_prepared_as_opaque_strings():
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "a\nb", "a\x85", "\ud800", "x" * 1025, "é" * 600])
-def test_an_unfit_password_is_refused_when_set_and_wrong_when_checked(text):
+def test_an_unfit_password_is_refused_when_set_and_wrong_when_checked(text: str) -> None:
     assert prepare(Secret(text)) is None
     with pytest.raises(OperatorError):
         hash_password(Secret(text))
     assert not verify([salted("SSHA", "sha1", b"")], Secret(text))
 
 
-def test_generated_passwords_are_long_and_differ():
+def test_generated_passwords_are_long_and_differ() -> None:
     passwords = {generate_password().reveal() for _ in range(50)}
     assert len(passwords) == 50
     assert all(len(password) == 23 for password in passwords)
 
 
-async def test_the_checker_answers_and_counts_what_it_holds():
+async def test_the_checker_answers_and_counts_what_it_holds() -> None:
     checker = PasswordChecker(threads=1, waiting=1)
     value = hash_password(Secret("one"))
     assert checker.has_room()

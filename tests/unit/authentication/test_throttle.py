@@ -14,16 +14,16 @@ class Clock:
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def throttle(clock):
+def throttle(clock: Clock) -> Throttle:
     return Throttle(clock=clock, user_limit=5, address_limit=10, half_life=300)
 
 
-def fail(throttle, address, user, times=1):
+def fail(throttle: Throttle, address: str, user: str, times: int = 1) -> None:
     for _ in range(times):
         attempt = throttle.judge(address, user)
         if attempt.refused:
@@ -32,14 +32,14 @@ def fail(throttle, address, user, times=1):
         throttle.failed(attempt)
 
 
-def succeed(throttle, address, user):
+def succeed(throttle: Throttle, address: str, user: str) -> None:
     attempt = throttle.judge(address, user)
     assert not attempt.refused
     throttle.begin(attempt)
     throttle.succeeded(attempt)
 
 
-def test_the_delay_grows_with_each_failure_up_to_a_bound():
+def test_the_delay_grows_with_each_failure_up_to_a_bound() -> None:
     throttle = Throttle(clock=Clock())
     delays = []
     for _ in range(12):
@@ -50,7 +50,9 @@ def test_the_delay_grows_with_each_failure_up_to_a_bound():
     assert delays[-1] == module.MAXIMUM_DELAY
 
 
-def test_too_many_failures_for_a_user_refuse_from_everywhere_until_they_decay(throttle, clock):
+def test_too_many_failures_for_a_user_refuse_from_everywhere_until_they_decay(
+    throttle: Throttle, clock: Clock
+) -> None:
     for number in range(5):
         fail(throttle, f"192.0.2.{number}", "alice")
     assert throttle.judge("198.51.100.1", "alice").refused
@@ -61,7 +63,9 @@ def test_too_many_failures_for_a_user_refuse_from_everywhere_until_they_decay(th
     assert throttle.judge("198.51.100.1", "alice").refused
 
 
-def test_too_many_failures_from_an_address_refuse_every_unfamiliar_user(throttle, clock):
+def test_too_many_failures_from_an_address_refuse_every_unfamiliar_user(
+    throttle: Throttle, clock: Clock
+) -> None:
     for number in range(10):
         fail(throttle, "192.0.2.1", f"user{number}")
     assert throttle.judge("192.0.2.1", "bob").refused
@@ -71,7 +75,9 @@ def test_too_many_failures_from_an_address_refuse_every_unfamiliar_user(throttle
     assert not throttle.judge("192.0.2.1", "bob").refused
 
 
-def test_nobody_waits_longer_than_one_half_life_after_the_last_failure(throttle, clock):
+def test_nobody_waits_longer_than_one_half_life_after_the_last_failure(
+    throttle: Throttle, clock: Clock
+) -> None:
     attempts = [throttle.judge("192.0.2.1", f"user{number}") for number in range(200)]
     for attempt in attempts:
         throttle.begin(attempt)
@@ -83,7 +89,7 @@ def test_nobody_waits_longer_than_one_half_life_after_the_last_failure(throttle,
     assert not throttle.judge("192.0.2.1", "bob").refused
 
 
-def test_who_logged_in_from_there_before_is_not_locked_out_by_others(throttle):
+def test_who_logged_in_from_there_before_is_not_locked_out_by_others(throttle: Throttle) -> None:
     succeed(throttle, "192.0.2.1", "alice")
     for number in range(10):
         fail(throttle, "192.0.2.1", f"user{number}")
@@ -92,13 +98,13 @@ def test_who_logged_in_from_there_before_is_not_locked_out_by_others(throttle):
     assert (attempt.refused, attempt.delay) == (False, 0)
 
 
-def test_guessing_for_a_familiar_user_is_limited_all_the_same(throttle):
+def test_guessing_for_a_familiar_user_is_limited_all_the_same(throttle: Throttle) -> None:
     succeed(throttle, "192.0.2.1", "alice")
     fail(throttle, "192.0.2.1", "alice", 5)
     assert throttle.judge("192.0.2.1", "alice").refused
 
 
-def test_a_success_does_not_wash_an_address_or_a_user_clean(throttle):
+def test_a_success_does_not_wash_an_address_or_a_user_clean(throttle: Throttle) -> None:
     for number in range(4):
         fail(throttle, "192.0.2.1", f"user{number}", 2)
     fail(throttle, "192.0.2.1", "alice", 1)
@@ -107,7 +113,7 @@ def test_a_success_does_not_wash_an_address_or_a_user_clean(throttle):
     assert throttle.judge("192.0.2.1", "bob").refused
 
 
-def test_attempts_count_from_their_beginning(throttle):
+def test_attempts_count_from_their_beginning(throttle: Throttle) -> None:
     attempts = []
     while not (attempt := throttle.judge("192.0.2.1", "alice")).refused:
         throttle.begin(attempt)
@@ -118,7 +124,7 @@ def test_attempts_count_from_their_beginning(throttle):
     assert not throttle.judge("192.0.2.1", "bob").refused
 
 
-def test_an_address_has_a_bounded_number_of_attempts_under_way():
+def test_an_address_has_a_bounded_number_of_attempts_under_way() -> None:
     throttle = Throttle(clock=Clock())
     attempts = [throttle.judge("192.0.2.1", f"u{n}") for n in range(module.PARALLEL_LIMIT)]
     for attempt in attempts:
@@ -129,7 +135,7 @@ def test_an_address_has_a_bounded_number_of_attempts_under_way():
     assert not throttle.judge("192.0.2.1", "alice").refused
 
 
-def test_tables_are_bounded_and_the_longest_untouched_entry_makes_room():
+def test_tables_are_bounded_and_the_longest_untouched_entry_makes_room() -> None:
     table = ScoreTable(capacity=100, half_life=300, ceiling=10)
     table.add(b"first", 5, 0)
     for number in range(99):
@@ -143,7 +149,7 @@ def test_tables_are_bounded_and_the_longest_untouched_entry_makes_room():
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1, 1))))
-def test_a_score_stays_within_its_bounds(steps):
+def test_a_score_stays_within_its_bounds(steps: list[tuple[float, float]]) -> None:
     table = ScoreTable(capacity=10, half_life=300, ceiling=10)
     now = 0.0
     for pause, amount in steps:
@@ -163,5 +169,5 @@ def test_a_score_stays_within_its_bounds(steps):
         ("unix", "unix"),
     ],
 )
-def test_an_ipv6_network_counts_as_one_address(address, block):
+def test_an_ipv6_network_counts_as_one_address(address: str, block: str) -> None:
     assert address_block(address) == block

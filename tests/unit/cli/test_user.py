@@ -2,32 +2,39 @@ import argparse
 import io
 import json
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
 from mailfront.authentication.password import verify
 from mailfront.cli.output import run_command
 from mailfront.cli.user import add_parser
+from mailfront.directory.entry import Entry
 from mailfront.directory.users_file import parse_users
 from mailfront.interfaces.secret import Secret
 
+Run = Callable[..., int]
+Feed = Callable[[str], None]
+
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path: Path) -> Path:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "msg.conf").touch()
     return tmp_path
 
 
 @pytest.fixture
-def run(home):
-    def run(*arguments):
+def run(home: Path) -> Run:
+    def run(*arguments: str) -> int:
         parser = argparse.ArgumentParser(prog="mailfront")
         add_parser(parser.add_subparsers())
 
-        def command():
+        def command() -> int:
             given = parser.parse_args(["user", arguments[0], "--home", str(home), *arguments[1:]])
-            return given.run(given)
+            exit_code: int = given.run(given)
+            return exit_code
 
         return run_command(command)
 
@@ -35,19 +42,21 @@ def run(home):
 
 
 @pytest.fixture
-def stdin(monkeypatch):
-    def feed(text):
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Feed:
+    def feed(text: str) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
     return feed
 
 
-def users(home):
+def users(home: Path) -> Mapping[str, Entry]:
     path = home / "config" / "users.ldif"
     return parse_users(path.read_bytes(), path).by_address
 
 
-def test_a_user_is_added_with_a_password_from_standard_input(run, home, stdin):
+def test_a_user_is_added_with_a_password_from_standard_input(
+    run: Run, home: Path, stdin: Feed
+) -> None:
     stdin("hunter2\n")
     assert run("add", "Alice@example.test", "--password-stdin", "--name", "Alice B",
                "--alternate", "a@example.test") == 0  # fmt: skip
@@ -57,7 +66,9 @@ def test_a_user_is_added_with_a_password_from_standard_input(run, home, stdin):
     assert "hunter2" not in (home / "config" / "users.ldif").read_text()
 
 
-def test_a_generated_password_is_printed_once_on_stdout(run, home, capsys):
+def test_a_generated_password_is_printed_once_on_stdout(
+    run: Run, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("add", "alice@example.test", "--generate") == 0
     printed = capsys.readouterr()
     password = printed.out.strip()
@@ -65,7 +76,9 @@ def test_a_generated_password_is_printed_once_on_stdout(run, home, capsys):
     assert password not in printed.err
 
 
-def test_a_password_comes_from_a_private_file(run, home, tmp_path, capsys):
+def test_a_password_comes_from_a_private_file(
+    run: Run, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     secret = tmp_path / "secret"
     secret.write_text("from file\n")
     secret.chmod(0o644)
@@ -76,7 +89,9 @@ def test_a_password_comes_from_a_private_file(run, home, tmp_path, capsys):
     assert verify(users(home)["alice@example.test"].password_values, Secret("from file"))
 
 
-def test_what_is_wrong_with_the_address_is_told_before_a_password_is_read(run, stdin, capsys):
+def test_what_is_wrong_with_the_address_is_told_before_a_password_is_read(
+    run: Run, stdin: Feed, capsys: pytest.CaptureFixture[str]
+) -> None:
     stdin("hunter2\n")
     assert run("add", "alice", "--password-stdin") == 1
     assert "write user@domain" in capsys.readouterr().err
@@ -85,14 +100,16 @@ def test_what_is_wrong_with_the_address_is_told_before_a_password_is_read(run, s
     assert "exists already" in capsys.readouterr().err
 
 
-def test_two_sources_of_a_password_are_a_usage_error(run, stdin):
+def test_two_sources_of_a_password_are_a_usage_error(run: Run, stdin: Feed) -> None:
     stdin("x\n")
     assert run("add", "alice@example.test", "--generate", "--password-stdin") == 2
     assert run("add", "alice@example.test", "--password-file", "x", "--password-stdin") == 2
     assert run("add") == 2
 
 
-def test_a_password_is_changed(run, home, stdin, capsys):
+def test_a_password_is_changed(
+    run: Run, home: Path, stdin: Feed, capsys: pytest.CaptureFixture[str]
+) -> None:
     run("add", "alice@example.test", "--generate")
     stdin("new one\n")
     assert run("passwd", "alice@example.test", "--password-stdin") == 0
@@ -101,7 +118,9 @@ def test_a_password_is_changed(run, home, stdin, capsys):
     assert "did you mean alice@example.test?" in capsys.readouterr().err
 
 
-def test_removing_asks_on_a_terminal_only_and_keeps_the_mail(run, home, stdin, capsys):
+def test_removing_asks_on_a_terminal_only_and_keeps_the_mail(
+    run: Run, home: Path, stdin: Feed, capsys: pytest.CaptureFixture[str]
+) -> None:
     run("add", "alice@example.test", "--generate")
     stdin("y\n")
     assert run("remove", "alice@example.test") == 1
@@ -112,11 +131,13 @@ def test_removing_asks_on_a_terminal_only_and_keeps_the_mail(run, home, stdin, c
     assert run("remove", "alice@example.test", "--yes") == 1
 
 
-def test_an_answer_other_than_yes_changes_nothing(run, home, monkeypatch):
+def test_an_answer_other_than_yes_changes_nothing(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run("add", "alice@example.test", "--generate")
 
     class Terminal(io.StringIO):
-        def isatty(self):
+        def isatty(self) -> bool:
             return True
 
     monkeypatch.setattr(sys, "stdin", Terminal("\n"))
@@ -126,7 +147,9 @@ def test_an_answer_other_than_yes_changes_nothing(run, home, monkeypatch):
     assert run("remove", "alice@example.test") == 0
 
 
-def test_users_are_listed_without_their_hashes(run, home, capsys):
+def test_users_are_listed_without_their_hashes(
+    run: Run, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run("add", "bob@example.test", "--generate", "--alternate", "rob@bücher.example")
     run("add", "alice@example.test", "--generate")
     with (home / "config" / "users.ldif").open("a") as stream:
@@ -144,7 +167,9 @@ def test_users_are_listed_without_their_hashes(run, home, capsys):
     assert "letmein" not in table
 
 
-def test_a_directory_that_is_no_server_root_is_refused(home, run, capsys):
+def test_a_directory_that_is_no_server_root_is_refused(
+    home: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     (home / "config" / "msg.conf").unlink()
     assert run("list") == 1
     assert "is not a server root" in capsys.readouterr().err

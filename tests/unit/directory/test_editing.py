@@ -1,10 +1,11 @@
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from mailfront.directory.editing import add_entry, remove_entry, replace_password
-from mailfront.directory.users_file import parse_users
+from mailfront.directory.users_file import Users, parse_users
 from mailfront.errors import DirectoryError
 
 HAND_MADE = b"""version: 1
@@ -25,18 +26,18 @@ mailAlternateAddress: robert@example.test
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     path = tmp_path / "users.ldif"
     path.touch(0o600)
     path.write_bytes(HAND_MADE)
     return path
 
 
-def users(path):
+def users(path: Path) -> Users:
     return parse_users(path.read_bytes(), path)
 
 
-def test_a_user_is_appended_and_the_rest_stays_octet_by_octet(path):
+def test_a_user_is_appended_and_the_rest_stays_octet_by_octet(path: Path) -> None:
     add_entry(path, "Zoë@Bücher.example", "{ARGON2}x", "Zoë Müller", ["z@example.test"])
     assert path.read_bytes().startswith(HAND_MADE + b"\n\n")
     entry = users(path).by_address["z@example.test"]
@@ -46,7 +47,7 @@ def test_a_user_is_appended_and_the_rest_stays_octet_by_octet(path):
     assert b"inetMailUser" in path.read_bytes()
 
 
-def test_the_first_user_makes_the_file_for_its_owner_alone(tmp_path):
+def test_the_first_user_makes_the_file_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "users.ldif"
     add_entry(path, "alice@example.test", "{ARGON2}x")
     assert path.stat().st_mode & 0o777 == 0o600
@@ -56,27 +57,27 @@ def test_the_first_user_makes_the_file_for_its_owner_alone(tmp_path):
     assert users(path).by_login.keys() == {"alice@example.test"}
 
 
-def test_signs_that_mean_something_in_a_name_are_escaped(tmp_path):
+def test_signs_that_mean_something_in_a_name_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "users.ldif"
     add_entry(path, "#a+b=c@example.test", "{ARGON2}x")
     assert b"dn: uid=\\#a\\+b\\=c,ou=People" in path.read_bytes()
 
 
 @pytest.mark.parametrize("address", ["alice@example.test", "ROBERT@example.test"])
-def test_an_address_in_use_is_refused_and_the_file_untouched(path, address):
+def test_an_address_in_use_is_refused_and_the_file_untouched(path: Path, address: str) -> None:
     with pytest.raises(DirectoryError, match="exists already"):
         add_entry(path, address, "{ARGON2}x")
     assert path.read_bytes() == HAND_MADE
 
 
 @pytest.mark.parametrize("address", ["alice", "a b@example.test", "a@b@c", "a/b@example.test"])
-def test_a_bad_address_is_refused_and_the_file_untouched(path, address):
+def test_a_bad_address_is_refused_and_the_file_untouched(path: Path, address: str) -> None:
     with pytest.raises(DirectoryError):
         add_entry(path, address, "{ARGON2}x")
     assert path.read_bytes() == HAND_MADE
 
 
-def test_a_removed_user_takes_only_their_lines_along(path):
+def test_a_removed_user_takes_only_their_lines_along(path: Path) -> None:
     remove_entry(path, "Alice@example.test")
     assert (
         path.read_bytes()
@@ -87,14 +88,14 @@ def test_a_removed_user_takes_only_their_lines_along(path):
     assert path.read_bytes() == b"version: 1\n# our people\n\n# Alice, since 2024\n# the end"
 
 
-def test_a_user_added_and_removed_leaves_no_trace(path):
+def test_a_user_added_and_removed_leaves_no_trace(path: Path) -> None:
     path.write_bytes(HAND_MADE + b"\n")
     add_entry(path, "carol@example.test", "{ARGON2}x")
     remove_entry(path, "carol@example.test")
     assert path.read_bytes() == HAND_MADE + b"\n"
 
 
-def test_a_new_password_replaces_all_old_ones_and_nothing_else(path):
+def test_a_new_password_replaces_all_old_ones_and_nothing_else(path: Path) -> None:
     replace_password(path, "alice@example.test", "{ARGON2}new")
     assert path.read_bytes() == HAND_MADE.replace(b"userPassword: {SSHA}older\n", b"").replace(
         b"userPassword: {SSHA}old\n", b""
@@ -103,22 +104,22 @@ def test_a_new_password_replaces_all_old_ones_and_nothing_else(path):
     assert users(path).by_address["bob@example.test"].password_values == ("{ARGON2}" + "n" * 100,)
 
 
-def test_an_unknown_user_is_refused_with_the_nearest_one(path):
+def test_an_unknown_user_is_refused_with_the_nearest_one(path: Path) -> None:
     with pytest.raises(DirectoryError, match=r"did you mean alice@example.test"):
         remove_entry(path, "alcie@example.test")
     with pytest.raises(DirectoryError, match=r"further address of bob@example.test"):
         replace_password(path, "robert@example.test", "{ARGON2}x")
 
 
-def test_a_broken_file_is_not_touched(path):
+def test_a_broken_file_is_not_touched(path: Path) -> None:
     path.write_bytes(HAND_MADE + b"\nnonsense\n")
     with pytest.raises(DirectoryError, match=r"users.ldif:16"):
         add_entry(path, "carol@example.test", "{ARGON2}x")
     assert path.read_bytes() == HAND_MADE + b"\nnonsense\n"
 
 
-def test_two_writers_wait_for_each_other(path):
-    def add(number):
+def test_two_writers_wait_for_each_other(path: Path) -> None:
+    def add(number: int) -> None:
         add_entry(path, f"user{number}@example.test", "{ARGON2}x")
 
     threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]

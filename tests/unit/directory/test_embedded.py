@@ -1,6 +1,7 @@
 import logging
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,39 +21,43 @@ class Clock:
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     path = tmp_path / "users.ldif"
     write(path, ALICE)
     return path
 
 
-def write(path, text):
+def write(path: Path, text: str) -> None:
     path.touch(0o600)
     path.write_text(text)
 
 
-def test_users_log_in_by_address_or_uid(path):
+def test_users_log_in_by_address_or_uid(path: Path) -> None:
     directory = EmbeddedDirectory(path)
     for login in ("alice@example.test", "alice", "ALICE@Example.Test", "al", "AL@example.test"):
-        assert directory.entry_for_login(login, "example.test").user == "alice@example.test"
+        entry = directory.entry_for_login(login, "example.test")
+        assert entry is not None
+        assert entry.user == "alice@example.test"
     for login in ("al@shop.test", "sales@shop.test", "", "@", "a\0l", "al@"):
         assert directory.entry_for_login(login, "example.test") is None
     assert directory.entry_for_login("al", "") is None
 
 
-def test_mail_finds_every_address(path):
+def test_mail_finds_every_address(path: Path) -> None:
     directory = EmbeddedDirectory(path)
-    assert directory.entry_for_address("Sales@SHOP.test").user == "alice@example.test"
+    entry = directory.entry_for_address("Sales@SHOP.test")
+    assert entry is not None
+    assert entry.user == "alice@example.test"
     assert directory.entry_for_address("al@example.test") is None
     assert directory.domains() == {"example.test", "shop.test"}
 
 
-def test_a_change_is_seen_after_a_second_and_not_before(path, clock):
+def test_a_change_is_seen_after_a_second_and_not_before(path: Path, clock: Clock) -> None:
     directory = EmbeddedDirectory(path, clock=clock)
     add_entry(path, "bob@example.test", "{ARGON2}x")
     clock.now += 0.9
@@ -61,7 +66,9 @@ def test_a_change_is_seen_after_a_second_and_not_before(path, clock):
     assert directory.entry_for_address("bob@example.test") is not None
 
 
-def test_a_broken_version_keeps_the_old_entries_and_is_told(path, clock, caplog):
+def test_a_broken_version_keeps_the_old_entries_and_is_told(
+    path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     directory = EmbeddedDirectory(path, clock=clock)
     write(path, ALICE + "\nmail: nobody\n")
     for _ in range(3):
@@ -77,7 +84,9 @@ def test_a_broken_version_keeps_the_old_entries_and_is_told(path, clock, caplog)
     assert directory.problem == ""
 
 
-def test_a_file_that_vanishes_keeps_the_old_entries_until_it_is_back(path, clock):
+def test_a_file_that_vanishes_keeps_the_old_entries_until_it_is_back(
+    path: Path, clock: Clock
+) -> None:
     directory = EmbeddedDirectory(path, clock=clock)
     aside = path.with_name("aside")
     path.rename(aside)
@@ -90,7 +99,9 @@ def test_a_file_that_vanishes_keeps_the_old_entries_until_it_is_back(path, clock
     assert directory.problem == ""
 
 
-def test_a_large_file_is_read_in_a_thread_while_the_old_entries_answer(path, clock, monkeypatch):
+def test_a_large_file_is_read_in_a_thread_while_the_old_entries_answer(
+    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded, "LARGE_FILE_OCTETS", 10)
     directory = EmbeddedDirectory(path, clock=clock)
     add_entry(path, "bob@example.test", "{ARGON2}x")
@@ -102,13 +113,13 @@ def test_a_large_file_is_read_in_a_thread_while_the_old_entries_answer(path, clo
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
-def test_a_file_that_others_can_read_is_refused(path, mode):
+def test_a_file_that_others_can_read_is_refused(path: Path, mode: int) -> None:
     path.chmod(mode)
     with pytest.raises(DirectoryError, match="chmod 600"):
         EmbeddedDirectory(path)
 
 
-def test_a_missing_file_or_something_else_in_its_place_is_refused(tmp_path):
+def test_a_missing_file_or_something_else_in_its_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DirectoryError, match="cannot read the user directory"):
         EmbeddedDirectory(tmp_path / "none")
     with pytest.raises(DirectoryError):
@@ -127,7 +138,7 @@ def test_a_missing_file_or_something_else_in_its_place_is_refused(tmp_path):
         "dn: b\nmail: al@example.test\n",
     ],
 )
-def test_an_address_or_login_name_of_two_users_is_refused(path, second):
+def test_an_address_or_login_name_of_two_users_is_refused(path: Path, second: str) -> None:
     write(path, ALICE + "\n" + second)
     with pytest.raises(DirectoryError, match=r"users.ldif:6: .* belongs already .* line 1"):
         EmbeddedDirectory(path)

@@ -14,7 +14,7 @@ def entry(text: str) -> Entry | None:
     return entry_from_record(record, FILE)
 
 
-def test_an_entry_takes_its_attributes_in_canonical_form():
+def test_an_entry_takes_its_attributes_in_canonical_form() -> None:
     found = entry(
         "dn: uid=alice\nuid: Alice\nmail: Alice.B@Bücher.EXAMPLE\ncn: Alice B\n"
         "mailAlternateAddress: A@Example.test\nmailEquivalentAddress: b@example.test\n"
@@ -32,13 +32,13 @@ def test_an_entry_takes_its_attributes_in_canonical_form():
     assert found.status is AccountStatus.ACTIVE
 
 
-def test_a_user_without_uid_has_the_local_part_for_it():
+def test_a_user_without_uid_has_the_local_part_for_it() -> None:
     found = entry("dn: a\nmail: alice@example.test\n")
     assert found is not None
     assert found.uid == "alice"
 
 
-def test_records_of_other_things_are_passed_over():
+def test_records_of_other_things_are_passed_over() -> None:
     assert entry("dn: ou=people\nobjectClass: organizationalUnit\nou: people\n") is None
 
 
@@ -56,7 +56,7 @@ def test_records_of_other_things_are_passed_over():
         ("dn: a\nmail: a@b\nuserPassword:: /w==\n", "users.ldif:3: userpassword is not UTF-8"),
     ],
 )
-def test_a_fault_in_an_entry_is_told_with_its_line(text, place):
+def test_a_fault_in_an_entry_is_told_with_its_line(text: str, place: str) -> None:
     with pytest.raises(DirectoryError) as caught:
         entry(text)
     assert str(caught.value).startswith(place)
@@ -81,5 +81,7 @@ def test_a_fault_in_an_entry_is_told_with_its_line(text, place):
         ("active", "overquota", AccountStatus.OVER_QUOTA),
     ],
 )
-def test_the_general_status_is_judged_before_that_of_mail(inet, mail, status):
+def test_the_general_status_is_judged_before_that_of_mail(
+    inet: str, mail: str, status: AccountStatus
+) -> None:
     assert account_status(inet, mail) is status

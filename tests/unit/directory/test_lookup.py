@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mailfront.directory.embedded import EmbeddedDirectory
@@ -23,7 +25,7 @@ LOCAL, UNKNOWN, FOREIGN = Destination.LOCAL, Destination.UNKNOWN_USER, Destinati
 
 
 @pytest.fixture
-def directory(tmp_path):
+def directory(tmp_path: Path) -> EmbeddedDirectory:
     path = tmp_path / "users.ldif"
     path.touch(0o600)
     path.write_text(USERS)
@@ -55,8 +57,8 @@ def directory(tmp_path):
     ],
 )
 def test_an_address_leads_to_its_mailbox_to_nobody_or_elsewhere(
-    directory, address, destination, user
-):
+    directory: EmbeddedDirectory, address: str, destination: Destination, user: str
+) -> None:
     recipients = RecipientDirectory(directory, default_domain="empty.test")
     assert recipients.resolve(address) == (destination, user)
 
@@ -64,7 +66,9 @@ def test_an_address_leads_to_its_mailbox_to_nobody_or_elsewhere(
 @pytest.mark.parametrize(
     "address", ["postmaster", "PostMaster", "Postmaster@example.test", "postmaster@empty.test"]
 )
-def test_the_postmaster_is_the_first_administrator_there_is(directory, address):
+def test_the_postmaster_is_the_first_administrator_there_is(
+    directory: EmbeddedDirectory, address: str
+) -> None:
     recipients = RecipientDirectory(
         directory, default_domain="example.test", administrators=["gone", "nobody", "alice"]
     )
@@ -75,7 +79,7 @@ def test_the_postmaster_is_the_first_administrator_there_is(directory, address):
     assert recipients.resolve(address) == (LOCAL, "alice@example.test")
 
 
-def test_a_user_named_postmaster_gets_their_own_mail(tmp_path):
+def test_a_user_named_postmaster_gets_their_own_mail(tmp_path: Path) -> None:
     path = tmp_path / "users.ldif"
     path.touch(0o600)
     path.write_text(USERS + "\ndn: p\nmail: postmaster@example.test\n")

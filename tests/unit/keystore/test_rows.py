@@ -40,7 +40,7 @@ def test_a_row_becomes_the_record_that_was_stored() -> None:
         {"trust": "CTu"},
         {"trust": ""},
         {"public_key": flipped(ROW.public_key)},
-        {"certificate": flipped(ROW.certificate)},
+        {"certificate": flipped(ROW.certificate or b"")},
         {"chain": flipped(ROW.chain)},
         {"chain": b""},
         {"sealed_key": flipped(ROW.sealed_key or b"")},

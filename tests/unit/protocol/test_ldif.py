@@ -31,7 +31,9 @@ def fault(content: bytes) -> str:
         max_size=4,
     )
 )
-def test_what_the_writer_wrote_is_what_the_reader_reads(records):
+def test_what_the_writer_wrote_is_what_the_reader_reads(
+    records: list[tuple[str, list[tuple[str, bytes]]]],
+) -> None:
     content = b"\n".join(ldif.format_record(name, attributes) for name, attributes in records)
     assert [
         (record.name, [(attribute.name, attribute.value) for attribute in record.attributes])
@@ -40,14 +42,14 @@ def test_what_the_writer_wrote_is_what_the_reader_reads(records):
 
 
 @given(names, st.binary(max_size=500))
-def test_no_written_line_is_longer_than_76_octets_or_outside_ascii(name, value):
+def test_no_written_line_is_longer_than_76_octets_or_outside_ascii(name: str, value: bytes) -> None:
     written = ldif.format_attribute(name, value)
     assert max(len(line) for line in written.splitlines()) <= 76
     assert written.isascii()
 
 
 @given(st.binary(max_size=200))
-def test_any_octets_give_records_or_a_directory_error(content):
+def test_any_octets_give_records_or_a_directory_error(content: bytes) -> None:
     try:
         read(content)
     except DirectoryError:
@@ -57,7 +59,7 @@ def test_any_octets_give_records_or_a_directory_error(content):
 @given(
     st.lists(st.sampled_from([b"dn: a", b"b: c", b"", b" d", b"#", b"x:: AA==", b"y:<z", b"\r"]))
 )
-def test_any_lines_give_records_or_a_directory_error(lines):
+def test_any_lines_give_records_or_a_directory_error(lines: list[bytes]) -> None:
     try:
         records = read(b"\n".join(lines))
     except DirectoryError:
@@ -65,7 +67,7 @@ def test_any_lines_give_records_or_a_directory_error(lines):
     assert all(record.line < record.end <= len(lines) + 1 for record in records)
 
 
-def test_records_know_their_lines():
+def test_records_know_their_lines() -> None:
     records = read(b"version: 1\n\n# A\ndn: a\nmail: one\n  two\ncn: A\n\n\ndn: b\n")
     assert [(record.name, record.line, record.end) for record in records] == [
         ("a", 4, 8),
@@ -74,17 +76,17 @@ def test_records_know_their_lines():
     assert records[0].attributes[0] == ldif.Attribute("mail", b"one two", 5, 7)
 
 
-def test_lines_may_end_with_carriage_return_and_line_feed():
+def test_lines_may_end_with_carriage_return_and_line_feed() -> None:
     assert read(b"dn: a\r\nb: c\r\n d\r\n\r\n")[0].values("b") == [b"cd"]
 
 
-def test_comments_are_skipped_with_their_continuation():
+def test_comments_are_skipped_with_their_continuation() -> None:
     assert read(b"# one\n two\ndn: a\n#b: c\n d\ne: f\n")[0].attributes == (
         ldif.Attribute("e", b"f", 6, 7),
     )
 
 
-def test_base64_values_names_in_any_case_and_utf8_are_understood():
+def test_base64_values_names_in_any_case_and_utf8_are_understood() -> None:
     record = read("dn:: w6Q=\nCN: Zoë\nuserCertificate;binary:: AP8=\n".encode())[0]
     assert record.name == "ä"
     assert record.values("cn") == ["Zoë".encode()]
@@ -108,11 +110,11 @@ def test_base64_values_names_in_any_case_and_utf8_are_understood():
         (b"version: 2\ndn: a\n", "users.ldif:1: this version"),
     ],
 )
-def test_a_fault_is_told_with_file_and_line(content, place):
+def test_a_fault_is_told_with_file_and_line(content: bytes, place: str) -> None:
     assert fault(content).startswith(place)
 
 
-def test_lines_and_records_are_bounded():
+def test_lines_and_records_are_bounded() -> None:
     fault(b"dn: a\nb: " + b"x" * 70000)
     fault(b"dn: a\nb: x\n" + b" xxxxxxxxx\n" * 7000)
     fault(b"dn: a\n" + b"b: c\n" * 1001)

@@ -20,7 +20,7 @@ from mailfront.protocol.mail_address import canonical_address, canonical_domain,
         ("x@localhost", "x@localhost"),
     ],
 )
-def test_one_address_has_one_spelling(written, canonical):
+def test_one_address_has_one_spelling(written: str, canonical: str) -> None:
     assert canonical_address(written) == canonical
 
 
@@ -33,14 +33,14 @@ def test_one_address_has_one_spelling(written, canonical):
         "a@" + "x" * 64, "a@" + "x." * 126 + "x", "a@" + "ü" * 5000, '"@x', "a@b@x", "a<b>@x",
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_refused_without_being_repeated(text):
+def test_what_is_no_address_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(AddressError) as caught:
         canonical_address(text)
     assert not text or text not in str(caught.value)
 
 
 @given(st.text())
-def test_any_text_as_domain_has_a_stable_spelling_or_is_refused(text):
+def test_any_text_as_domain_has_a_stable_spelling_or_is_refused(text: str) -> None:
     try:
         canonical = canonical_domain(text)
     except AddressError:
@@ -49,7 +49,7 @@ def test_any_text_as_domain_has_a_stable_spelling_or_is_refused(text):
 
 
 @given(st.text(), st.sampled_from(["x", "example.test", "bücher.example", "", "a b"]))
-def test_any_text_has_a_stable_spelling_or_is_refused(local, domain):
+def test_any_text_has_a_stable_spelling_or_is_refused(local: str, domain: str) -> None:
     try:
         canonical = canonical_address(f"{local}@{domain}")
     except AddressError:
