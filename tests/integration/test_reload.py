@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import signal
-import time
-from collections.abc import Callable
 
 from tests.conftest import NewServer
 from tests.support.dialogue import Dialogue
 from tests.support.server import MailServer, run_command
+from tests.support.waiting import eventually
 
-# The server is meant to notice within 2 s; a loaded machine gets more before the test fails.
-DEADLINE = 20.0
 NICKNAMES = "local.imap.sslnicknames"
 
 
@@ -21,13 +18,6 @@ def fingerprint(server: MailServer, name: str) -> str:
     """Return the SHA-256 of the certificate that a new connection is served."""
     with Dialogue(server.ports[name], tls=True) as client:
         return hashlib.sha256(client.certificate).hexdigest()
-
-
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def configure(server: MailServer, option: str, value: str) -> None:

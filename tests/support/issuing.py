@@ -22,7 +22,7 @@ class Issued:
     """A server's key and its certificate, with the intermediate that signed it behind it."""
 
     key: requests.PrivateKey
-    chain: tuple[x509.Certificate, x509.Certificate]
+    chain: tuple[x509.Certificate, ...]
 
     @property
     def leaf(self) -> x509.Certificate:
