@@ -81,8 +81,30 @@ class PeerGoneError(PeerError):
     """The peer closed the connection, or was too slow, in the middle of something."""
 
 
+class StarttlsFault(Enum):
+    """Why a client does not begin TLS after STARTTLS."""
+
+    NOT_OFFERED = "not offered"
+    REFUSED = "refused"
+    MALFORMED = "malformed answer"
+    INJECTION = "injected octets"
+    PREAUTH = "authenticated before TLS"
+
+
+class StarttlsError(PeerError):
+    """A server does not bring a client to TLS; `fault` is the closed enumeration of reasons."""
+
+    def __init__(self, fault: StarttlsFault, what: str) -> None:
+        super().__init__(what)
+        self.fault = fault
+
+
 class ServerStoppingError(MailfrontError):
     """The server is stopping: a session that waits for its client's next command ends here."""
+
+
+class ClientHelloError(PeerError):
+    """Octets that do not begin a TLS handshake, or a ClientHello that cannot be read."""
 
 
 class AddressError(PeerError):
