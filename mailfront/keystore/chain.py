@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from mailfront.errors import KeystoreError
 from mailfront.keystore.formats import MAXIMUM_CHAIN, certificate_public_key_der, name_text
@@ -55,7 +57,30 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Whether the certificate was signed with its own key."""
-    return is_issued_by(certificate, certificate)
+    return is_issued_by(certificate, certificate) or _is_old_root(certificate)
+
+
+def _is_old_root(certificate: x509.Certificate) -> bool:
+    """Whether the certificate was signed with its own RSA key over SHA-1, as many public roots are.
+
+    The library refuses such signatures, rightly for all but roots: those are trusted because they
+    are known, not for what they say of themselves.
+    """
+    if certificate.issuer != certificate.subject:
+        return False
+    try:
+        key = certificate.public_key()
+        if not isinstance(key, rsa.RSAPublicKey) or not _is_sha1(certificate):
+            return False
+        signed = certificate.tbs_certificate_bytes
+        key.verify(certificate.signature, signed, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _is_sha1(certificate: x509.Certificate) -> bool:
+    return certificate.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSA_WITH_SHA1
 
 
 def is_authority(certificate: x509.Certificate) -> bool:

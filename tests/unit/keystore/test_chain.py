@@ -6,6 +6,8 @@ import itertools
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from mailfront.errors import KeystoreError
 from mailfront.keystore.chain import (
@@ -16,8 +18,8 @@ from mailfront.keystore.chain import (
     is_self_signed,
     with_public_key,
 )
-from mailfront.keystore.formats import certificate_public_key_der
-from tests.support.keystores import authority, intermediate, issued_by, self_signed
+from mailfront.keystore.formats import certificate_der, certificate_public_key_der
+from tests.support.keystores import authority, certificate_for, intermediate, issued_by, self_signed
 
 ROOT_KEY, ROOT = authority("Example Root")
 UPPER_KEY, UPPER = intermediate(ROOT_KEY, ROOT, "Example Upper")
@@ -111,3 +113,33 @@ def test_two_leaves_are_refused() -> None:
     _, other = issued_by(LOWER_KEY, LOWER, "other.example.test")
     with pytest.raises(KeystoreError, match=r"CN=mail.example.test; CN=other.example.test"):
         find_leaf([LEAF, other, LOWER])
+
+
+def over_sha1(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Certificate:
+    """The same certificate with a signature over SHA-1, as authorities made them once."""
+    sha256, sha1 = (bytes.fromhex(f"2a864886f70d0101{end}") for end in ("0b", "05"))
+    der = certificate_der(certificate).replace(sha256, sha1)
+    signed = x509.load_der_x509_certificate(der).tbs_certificate_bytes
+    signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA1())
+    return x509.load_der_x509_certificate(der[: -len(signature)] + signature)
+
+
+def test_a_root_that_signed_itself_over_sha_1_ends_a_chain() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    root = over_sha1(certificate_for(key, "Old Root"), key)
+    assert is_self_signed(root)
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(LEAF.subject)
+        .issuer_name(root.subject)
+        .public_key(LEAF_KEY.public_key())
+        .serial_number(1)
+        .not_valid_before(LEAF.not_valid_before_utc)
+        .not_valid_after(LEAF.not_valid_after_utc)
+        .sign(key, hashes.SHA256())
+    )
+    chain = build_chain(leaf, (), [root])
+    assert (chain.presented, chain.root, chain.missing_issuer) == ((leaf,), root, "")
+    forged = over_sha1(certificate_for(key, "Old Root"), rsa.generate_private_key(65537, 2048))
+    assert not is_self_signed(forged)
+    assert not is_issued_by(root, root), "only as a root is it taken"
