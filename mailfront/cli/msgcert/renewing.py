@@ -53,12 +53,13 @@ def _renew(arguments: argparse.Namespace) -> int:
                 remedy="remove it and add the new one with `msgcert add-cert -C`",
             )
         renewed = given or _out_of_database(token, former, certificates)
-        if renewed.certificate == former.certificate:
+        chain = build_chain(renewed.certificate, renewed.others, known_issuers(token))
+        # The same certificate with a longer chain is what mends an incomplete one.
+        if chain.presented == (former.certificate, *former.chain):
             print_message(f"{former.nickname}: the same certificate is there already")
             return 0
         if not arguments.allow_weak:
             require_strength(renewed.certificate.public_key())
-        chain = build_chain(renewed.certificate, renewed.others, known_issuers(token))
         with token.change() as step:
             key = renewed.private_key
             if renewed.pending is not None:

@@ -252,3 +252,13 @@ def test_what_cannot_be_renewed_by_itself_is_told(
     assert main(["renew-selfsign-cert", "--home", str(root.path), *arguments]) == status
     assert words in capsys.readouterr().err
     assert record(root, "Server-Cert") == before
+
+
+def test_the_same_certificate_with_its_intermediate_completes_the_chain(
+    root: ServerRoot, tmp_path: Path, capsys: Captured
+) -> None:
+    file = written(tmp_path / "fullchain.pem", chain_pem([LEAF, LOWER]))
+    assert run(root, "imap-cert", file) == 0
+    assert record(root).chain == (LOWER,)
+    assert run(root, "imap-cert", file) == 0
+    assert "the same certificate is there already" in capsys.readouterr().err
