@@ -37,7 +37,7 @@ def write_durably(path: Path, content: bytes, *, mode: int | None = None) -> Non
     sync_directory(path.parent)
 
 
-def sync_directory(directory: Path) -> None:
+def sync_directory(directory: str | Path) -> None:
     """Make the names in `directory` durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

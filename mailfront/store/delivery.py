@@ -10,11 +10,19 @@ these recipients get it twice, never not at all (RFC 5321 section 6.1).
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mailfront.configuration.durable_file import sync_directory
-from mailfront.store.maildir import Maildir, link_or_copy, sized_key, split_name, unique_name
+from mailfront.store.maildir import (
+    Maildir,
+    link_or_copy,
+    sized_key,
+    split_name,
+    unique_name,
+    write_new_file,
+)
 
 
 def deliver_to_all(
@@ -24,28 +32,30 @@ def deliver_to_all(
 
     Raises `OSError`; then it is in none of them any more.
     """
-    spooled = maildirs[0].spool(chunks)
-    waiting: list[tuple[Maildir, Path]] = [(maildirs[0], spooled.path)]
-    placed: list[tuple[Maildir, str]] = []
+    # Each message passes here: `Path` objects would cost more than what they are used for.
+    names = [unique_name() for _ in maildirs]
+    waiting = [
+        f"{maildir.path}/tmp/{name}"  # noqa: S108
+        for maildir, name in zip(maildirs, names, strict=True)
+    ]
+    placed = 0
+    keys: list[str] = []
+    size = write_new_file(waiting[0], chunks, internal_date)
     try:
-        spooled.finish(internal_date)
-        for maildir in maildirs[1:]:
-            link = maildir.tmp / unique_name()
-            waiting.append((maildir, link))
-            link_or_copy(spooled.path, link)
-        for maildir, path in waiting:
-            key = sized_key(path.name, spooled.size, spooled.size)
-            path.rename(maildir.new / key)
-            placed.append((maildir, key))
+        for link in waiting[1:]:
+            link_or_copy(waiting[0], link)
+        keys = [sized_key(name, size, size) for name in names]
+        for maildir, path, key in zip(maildirs, waiting, keys, strict=True):
+            os.rename(path, f"{maildir.path}/new/{key}")  # noqa: PTH104
+            placed += 1
         for maildir in maildirs:
-            sync_directory(maildir.new)
+            sync_directory(f"{maildir.path}/new")
     except BaseException:
-        for maildir, key in placed:
+        for maildir, key in zip(maildirs[:placed], keys, strict=False):
             _take_back(maildir, key)
+        for path in waiting[placed:]:
+            Path(path).unlink(missing_ok=True)
         raise
-    finally:
-        for _, path in waiting:
-            path.unlink(missing_ok=True)
 
 
 def _take_back(maildir: Maildir, key: str) -> None:

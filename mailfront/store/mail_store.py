@@ -18,9 +18,10 @@ from mailfront.store.failure import storage_failures
 from mailfront.store.folder_name import account_directory
 from mailfront.store.mailbox import Mailbox
 from mailfront.store.mailbox_contents import MailboxContents
-from mailfront.store.maildir import is_maildir
+from mailfront.store.maildir import Maildir, is_maildir
 from mailfront.store.polling import ChangePoller
 from mailfront.store.recent_mailboxes import RecentMailboxes
+from mailfront.store.worker_threads import WorkerThreads
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -41,6 +42,7 @@ class MailStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
+        self._workers = WorkerThreads(THREADS, "store-worker")
         self._poller = ChangePoller()
         self._accounts: WeakValueDictionary[str, Account] = WeakValueDictionary()
         self._recent_accounts: deque[Account] = deque(maxlen=RECENT_ACCOUNTS)
@@ -98,10 +100,20 @@ class MailStore:
     @storage_failures
     def deliver(self, users: Sequence[str], chunks: Iterable[bytes]) -> None:
         """Deliver one message to the INBOX of every user: all or none, durable on return."""
-        accounts = [self.account(user) for user in dict.fromkeys(users)]
-        deliver_to_all([account.maildir() for account in accounts], chunks)
-        for account in accounts:
-            account.notice()
+        once = dict.fromkeys(users)
+        deliver_to_all([self._inbox(user) for user in once], chunks)
+        for user in once:
+            # Without an account in memory nobody is there to be told.
+            account = self._accounts.get(user)
+            if account is not None:
+                account.notice()
+
+    def _inbox(self, user: str) -> Maildir:
+        """Where mail for a user goes; an account is made only if there is none on disk."""
+        inbox = Maildir(self.root / account_directory(user) / MAILDIR)
+        if not is_maildir(inbox.path):
+            self.account(user)
+        return inbox
 
     async def run(
         self,
@@ -112,7 +124,7 @@ class MailStore:
     ) -> Result:
         """Call a blocking function in one of the store's threads."""
         work = functools.partial(function, *arguments, **named)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await self._workers.submit(work)
 
     async def obtain(
         self,
@@ -148,6 +160,7 @@ class MailStore:
         """Stop the threads and close every mailbox; from the event loop, or without one."""
         self._poller.stop()
         self._closed = True
+        self._workers.close()
         self._threads.shutdown(wait=True, cancel_futures=False)
         for account in list(self._accounts.values()):
             account.release()

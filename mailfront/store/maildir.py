@@ -7,6 +7,7 @@ mailfront writes what arrived, so its files always have both equal.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -100,9 +101,21 @@ class Maildir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.new = path / "new"
-        self.cur = path / "cur"
-        self.tmp = path / "tmp"
+
+    @functools.cached_property
+    def new(self) -> Path:
+        """Messages that no session has seen."""
+        return self.path / "new"
+
+    @functools.cached_property
+    def cur(self) -> Path:
+        """Messages with their flags."""
+        return self.path / "cur"
+
+    @functools.cached_property
+    def tmp(self) -> Path:
+        """Messages on their way in."""
+        return self.path / "tmp"
 
     def create(self) -> None:
         """Make what is missing, durably."""
@@ -204,7 +217,32 @@ def measure_by_reading(path: Path) -> Measure:
     return Measure(size + bare, bare > 0, max(0, int(facts.st_mtime)))
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def write_new_file(path: str, chunks: Iterable[bytes], date: int | None) -> int:
+    """Write a file that must not exist, durably, dated `date` or now; return its size in octets.
+
+    On failure, of the disk or of `chunks`, nothing is left.
+    """
+    size = 0
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        try:
+            for chunk in chunks:
+                size += len(chunk)
+                written = os.write(descriptor, chunk)
+                while written < len(chunk):
+                    written += os.write(descriptor, memoryview(chunk)[written:])
+            if date is not None:
+                os.utime(descriptor, (date, date))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        Path(path).unlink(missing_ok=True)
+        raise
+    return size
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
     """Give a file a second name: a hard link, or a durable copy where links are impossible."""
     try:
         os.link(source, target)
@@ -223,6 +261,6 @@ def link_or_copy(source: Path, target: Path) -> None:
 def is_maildir(path: Path) -> bool:
     """Whether `path` is a directory with a `cur/` in it."""
     try:
-        return stat.S_ISDIR((path / "cur").lstat().st_mode)
+        return stat.S_ISDIR(os.lstat(f"{path}/cur").st_mode)
     except OSError:
         return False

@@ -56,5 +56,7 @@ def _return_path(sender: str) -> bytes:
 
 
 def _with_first_line(first_line: bytes, message: Message) -> Iterator[bytes]:
-    yield first_line
-    yield from message.chunks()
+    chunks = message.chunks()
+    # One write for a message that comes in one piece.
+    yield first_line + next(chunks, b"")
+    yield from chunks
