@@ -33,8 +33,11 @@ class Watch:
     """One session's view of the changes of one mailbox; made by `Mailbox.watch`.
 
     `uids` are the UIDs present at the moment the watch began, ascending: the session makes its
-    sequence numbers from them. Safe to feed from any thread; the rest belongs to the session.
+    sequence numbers from them, and may change the array. Safe to feed from any thread; the rest
+    belongs to the session.
     """
+
+    __slots__ = ("_arrived", "_expunged", "_flagged", "_lock", "_on_waiting", "_signal", "uids")
 
     def __init__(self, uids: array[int], on_waiting: Callable[[Watch, bool], None]) -> None:
         self.uids = uids

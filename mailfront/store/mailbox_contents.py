@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import BinaryIO, Protocol
 from mailfront.errors import MailboxError, MessageGoneError
 from mailfront.store.changes import Watch
 from mailfront.store.failure import storage_failures
-from mailfront.store.index import FileRow, Index
+from mailfront.store.index import Counters, FileRow, Index, SummaryRow
 from mailfront.store.maildir import Maildir
 from mailfront.store.message_file import MessageFile
 from mailfront.store.message_record import CachedValues, MailboxStatus, MessageRecord
@@ -60,7 +61,11 @@ class MailboxContents:
         self._new_uid_validity = new_uid_validity
         self._exists = True
         self._index = Index(path, new_uid_validity)
+        # Held while the index is used, which may take as long as a COPY of everything does.
         self._lock = self._index.lock
+        # Held for a moment, for what is in memory; the event loop waits for no other lock. Taken
+        # last where both are.
+        self._memory = threading.Lock()
         self._storage = MailboxStorage(Maildir(path), self._index)
         self._table = MessageTable()
         self._watches: set[Watch] = set()
@@ -68,6 +73,7 @@ class MailboxContents:
         self._index.make_durable()
         with self._index.snapshot() as self._counters:
             self._table.load(self._index.all_summaries())
+            self._keywords = self._index.keywords()
         self._durable_uid_next = self._counters.uid_next
 
     @property
@@ -98,8 +104,7 @@ class MailboxContents:
     @property
     def keywords(self) -> tuple[str, ...]:
         """All keywords ever used in this mailbox, for the FLAGS answer of SELECT."""
-        with self._lock:
-            return self._index.keywords()
+        return self._keywords
 
     def close(self) -> None:
         """Give back one `Account.open`."""
@@ -119,8 +124,14 @@ class MailboxContents:
             self._publish()
 
     async def refresh(self) -> None:
-        """`synchronise`, inline when nothing changed on disk, else in a thread."""
-        if self.has_news():
+        """`synchronise`, inline when nothing changed on disk, else in a thread.
+
+        While another thread is at work here, this does nothing: that one tells what it did, and
+        what others did is found the next time.
+        """
+        with self.held() as free:
+            needed = free and self.has_news()
+        if needed:
             await self._owner.in_thread(self.synchronise)
 
     def has_news(self) -> bool:
@@ -135,9 +146,19 @@ class MailboxContents:
         finally:
             self._lock.release()
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[bool]:
+        """Whether no thread is at work on the mailbox; if so, none begins within the block."""
+        free = self._lock.acquire(blocking=False)
+        try:
+            yield free
+        finally:
+            if free:
+                self._lock.release()
+
     def watch(self) -> Watch:
         """Begin a session's view: its UIDs now, and every change from now on."""
-        with self._lock:
+        with self._memory:
             watch = Watch(array("I", self._table.uids), self._watch_waits)
             self._watches.add(watch)
         return watch
@@ -145,19 +166,23 @@ class MailboxContents:
     def unwatch(self, watch: Watch) -> None:
         """End a session's view."""
         watch.silence()
-        with self._lock:
+        with self._memory:
             self._watches.discard(watch)
 
     @storage_failures
     def claim_recent(self) -> range:
-        r"""UIDs that no session was told of yet, now claimed as this session's `\Recent`."""
-        with self._lock:
-            if self._index.counters().first_recent >= self._counters.uid_next:
+        r"""UIDs that no session was told of yet, now claimed as this session's `\Recent`. None if
+        another thread is at work here: they are for the next who asks."""
+        if self._counters.first_recent >= self._counters.uid_next:
+            return range(0)
+        with self.held() as free:
+            if not free:
                 return range(0)
             with self._index.transaction():
                 first = self._index.counters().first_recent
                 self._index.set_first_recent(max(first, self._counters.uid_next))
-            self._counters = self._counters._replace(first_recent=self._counters.uid_next)
+            with self._memory:
+                self._counters = self._counters._replace(first_recent=self._counters.uid_next)
             return range(first, self._counters.uid_next)
 
     # Reading.
@@ -167,31 +192,31 @@ class MailboxContents:
 
     def uids(self) -> array[int]:
         """A copy of all UIDs, ascending (type code `I`)."""
-        with self._lock:
+        with self._memory:
             return array("I", self._table.uids)
 
     def record(self, uid: int) -> MessageRecord | None:
         """The record of one message, or None if it is gone."""
-        with self._lock:
+        with self._memory:
             position = self._table.position(uid)
             return None if position is None else self._table.record(position)
 
     def records(self, uids: Iterable[int]) -> Iterator[MessageRecord]:
         """The records of those of `uids` that are still there, in the order given."""
         for portion in portions(uids if isinstance(uids, Sequence) else list(uids)):
-            with self._lock:
+            with self._memory:
                 positions = [self._table.position(uid) for uid in portion]
                 records = [self._table.record(p) for p in positions if p is not None]
             yield from records
 
     def uids_and_sizes(self) -> tuple[array[int], array[int]]:
         """Copies of the columns of UIDs (ascending) and of sizes, for a POP3 session."""
-        with self._lock:
+        with self._memory:
             return array("I", self._table.uids), array("Q", self._table.sizes)
 
     def status(self) -> MailboxStatus:
         """Counts of the mailbox as last synchronised."""
-        with self._lock:
+        with self._memory:
             return MailboxStatus(
                 messages=len(self._table),
                 unseen=self._table.unseen(),
@@ -205,22 +230,22 @@ class MailboxContents:
 
     def uids_with(self, bits: int) -> list[int]:
         """UIDs of messages that have all these system flag bits (`flags.DELETED`, …)."""
-        with self._lock:
+        with self._memory:
             return self._table.uids_where(bits, bits)
 
     def uids_without(self, bits: int) -> list[int]:
         """UIDs of messages that have none of these system flag bits."""
-        with self._lock:
+        with self._memory:
             return self._table.uids_where(bits, 0)
 
     def first_uid_without(self, bits: int) -> int | None:
         """The lowest UID of a message that has none of these system flag bits."""
-        with self._lock:
+        with self._memory:
             return self._table.first_uid_where(bits, 0)
 
     def uids_changed_since(self, modseq: int) -> list[int]:
         """UIDs whose modification sequence is greater (CHANGEDSINCE of RFC 7162)."""
-        with self._lock:
+        with self._memory:
             return self._table.uids_changed_since(modseq)
 
     def expunged_since(self, modseq: int) -> list[int] | None:
@@ -257,11 +282,9 @@ class MailboxContents:
 
     def rest(self) -> None:
         """Nobody uses the mailbox at the moment: free what is easily had again."""
-        if self._lock.acquire(blocking=False):
-            try:
+        with self.held() as free:
+            if free:
                 self._index.shrink()
-            finally:
-                self._lock.release()
 
     def let_go(self) -> None:
         """Close the mailbox, unless somebody uses it again."""
@@ -273,7 +296,7 @@ class MailboxContents:
 
     def mark_deleted(self) -> None:
         """The mailbox is gone from the disk: tell everybody who waits."""
-        with self._lock:
+        with self._memory:
             self._exists = False
             for watch in self._watches:
                 watch.wake()
@@ -308,29 +331,34 @@ class MailboxContents:
         while True:
             with self._index.snapshot() as counters:
                 if counters.uid_next <= self._durable_uid_next:
-                    if counters.modseq != self._counters.modseq:
-                        self._take_in_rows(counters.expunged_floor)
-                    self._counters = counters
+                    if counters != self._counters:
+                        self._take_in(counters)
                     return
             # A UID that a client may remember must not be lost with the machine.
             self._index.make_durable()
             with self._lock:
                 self._durable_uid_next = max(self._durable_uid_next, counters.uid_next)
 
-    def _take_in_rows(self, expunged_floor: int) -> None:
+    def _take_in(self, counters: Counters) -> None:
         since = self._counters.modseq
-        if since < expunged_floor:
+        rows: list[SummaryRow] = []
+        expunged: list[int] = []
+        if since < counters.expunged_floor:
             rows = self._index.summaries()
             expunged = sorted(set(self._table.uids) - {row.uid for row in rows})
             rows = [row for row in rows if row.modseq > since]
-        else:
+        elif since != counters.modseq:
             rows = self._index.summaries(since)
             expunged = self._index.expunged_since(since)
-        applied = self._table.apply(rows, expunged)
-        for watch in self._watches:
-            watch.record(
-                expunged=applied.expunged, arrived=applied.arrived, flagged=applied.flagged
-            )
+        keywords = self._index.keywords()
+        with self._memory:
+            self._counters = counters
+            self._keywords = keywords
+            applied = self._table.apply(rows, expunged)
+            for watch in self._watches:
+                watch.record(
+                    expunged=applied.expunged, arrived=applied.arrived, flagged=applied.flagged
+                )
 
     def _watch_waits(self, watch: Watch, waiting: bool) -> None:
         if waiting:

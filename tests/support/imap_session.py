@@ -49,13 +49,16 @@ class ImapSession:
         user: str = USER,
         *,
         append_limit: int = 1_000_000,
+        bad_command_limit: int = 20,
         leftover: bytes = b"",
         idle_timeout: float = DEADLINE,
     ) -> None:
         self.transport = MemoryTransport()
         session = authenticated_session(self.transport, user, leftover=leftover)
         session.idle_timeout = idle_timeout
-        backend = EmbeddedImap(store, append_limit=append_limit)
+        backend = EmbeddedImap(
+            store, append_limit=append_limit, bad_command_limit=bad_command_limit
+        )
         self.task = start_task(backend.serve(session), name="imap-session")
         self._number = 0
         self._responses: list[bytes] = []

@@ -11,6 +11,9 @@ from mailfront.backend.embedded.envelope import envelope, header_text, imap_nstr
 from mailfront.protocol.mime.header import ContentType, Disposition, Parameters
 from mailfront.protocol.mime.scan import Part
 
+# Octets of the headers of all inner messages together of which envelopes are made.
+INNER_HEADERS_LIMIT = 512 * 1024
+
 # A multipart without parts cannot be said in IMAP; it is shown with one empty part.
 _EMPTY_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
 _EMPTY_PART_EXTENDED = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)'
@@ -19,15 +22,29 @@ _EMPTY_PART_EXTENDED = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0
 def body_structure(part: Part, message: bytes, *, extended: bool) -> bytes:
     """The structure of `part` of `message`: BODYSTRUCTURE if `extended`, else BODY."""
     pieces: list[bytes] = []
-    _write(part, message, extended, pieces)
+    _write(part, _Source(message), extended, pieces)
     return b"".join(pieces)
 
 
-def _write(part: Part, message: bytes, extended: bool, pieces: list[bytes]) -> None:
+class _Source:
+    """The message, and how much of its inner headers may still be taken apart."""
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+        self._room = INNER_HEADERS_LIMIT
+
+    def header(self, part: Part) -> bytes:
+        """The header of an inner message, as far as there is room."""
+        end = min(part.body_start, part.header_start + self._room)
+        self._room -= end - part.header_start
+        return self._message[part.header_start : end]
+
+
+def _write(part: Part, source: _Source, extended: bool, pieces: list[bytes]) -> None:
     pieces.append(b"(")
     if part.is_multipart:
         for child in part.children:
-            _write(child, message, extended, pieces)
+            _write(child, source, extended, pieces)
         if not part.children:
             pieces.append(_EMPTY_PART_EXTENDED if extended else _EMPTY_PART)
         pieces.append(b" " + imap_string(part.content_type.subtype))
@@ -35,11 +52,11 @@ def _write(part: Part, message: bytes, extended: bool, pieces: list[bytes]) -> N
             pieces.append(b" " + _parameters(part.content_type.parameters))
             pieces.append(_extension(part))
     else:
-        _write_single(part, message, extended, pieces)
+        _write_single(part, source, extended, pieces)
     pieces.append(b")")
 
 
-def _write_single(part: Part, message: bytes, extended: bool, pieces: list[bytes]) -> None:
+def _write_single(part: Part, source: _Source, extended: bool, pieces: list[bytes]) -> None:
     media = part.content_type
     kind = media.type.lower()
     is_message = part.message is not None
@@ -58,8 +75,8 @@ def _write_single(part: Part, message: bytes, extended: bool, pieces: list[bytes
     pieces.append(b" ".join(fields))
     if part.message is not None:
         inner = part.message
-        pieces.append(b" " + envelope(message[inner.header_start : inner.body_start]) + b" ")
-        _write(inner, message, extended, pieces)
+        pieces.append(b" " + envelope(source.header(inner)) + b" ")
+        _write(inner, source, extended, pieces)
         pieces.append(b" %d" % part.line_count)
     elif kind == b"text":
         pieces.append(b" %d" % part.line_count)

@@ -13,6 +13,10 @@ import re
 from mailfront.protocol.mime.address import Group, Mailbox, parse_addresses
 from mailfront.protocol.mime.header import HEADER_LIMIT, header_fields, unfold
 
+# Octets of the fields of an envelope that are taken apart: some two thousand addresses. Without a
+# bound, a header of 1 MiB would cost half a second.
+ENVELOPE_LIMIT = 64 * 1024
+
 _QUOTABLE = re.compile(rb"[ !#-\[\]-~]{0,4096}", re.ASCII)
 _REPLACEMENT = "\ufffd".encode()
 _WHITE = re.compile(rb"[ \t\r\n]+")
@@ -22,12 +26,17 @@ _FIELDS = frozenset((*_TEXTS, *_ADDRESSES))
 
 
 def envelope(headers: bytes) -> bytes:
-    """The ENVELOPE of the message whose header is `headers` (up to its empty line, or beyond)."""
+    """The ENVELOPE of the message whose header is `headers` (up to its empty line, or beyond).
+
+    What its fields have beyond `ENVELOPE_LIMIT` octets together is left out.
+    """
     values: dict[bytes, list[bytes]] = {}
+    room = ENVELOPE_LIMIT
     for field in header_fields(headers, 0, min(len(headers), HEADER_LIMIT)):
         name = field.name.lower()
         if name in _FIELDS:
-            values.setdefault(name, []).append(field.value)
+            values.setdefault(name, []).append(_cut(field.value, room))
+            room -= min(len(field.value), room)
     # Repeated fields count as one list, so that no reader sees another sender than the next.
     lists = {name: _address_list(b",".join(values.get(name, ()))) for name in _ADDRESSES}
     sender = lists[b"from"] if lists[b"sender"] == b"NIL" else lists[b"sender"]
@@ -67,6 +76,13 @@ def imap_nstring(value: bytes | None) -> bytes:
 def header_text(value: bytes) -> bytes:
     """A header value on one line: unfolded, each run of white space one space."""
     return _WHITE.sub(b" ", unfold(value)).strip(b" ")
+
+
+def _cut(value: bytes, room: int) -> bytes:
+    """`value` if there is room for it, else what fits up to the last comma there."""
+    if len(value) <= room:
+        return value
+    return value[: value.rfind(b",", 0, room) + 1] or value[:room]
 
 
 def _text(values: list[bytes] | None) -> bytes:

@@ -27,7 +27,7 @@ from mailfront.interfaces.backend import AuthenticatedSession
 from mailfront.store.account import INBOX, Account
 from mailfront.store.flags import SEEN, FlagSet
 from mailfront.store.mail_store import MailStore
-from mailfront.store.mailbox import FlagChange, Mailbox
+from mailfront.store.mailbox import FlagChange, Mailbox, MessageFile
 
 
 class EmbeddedPop:
@@ -113,7 +113,7 @@ class PopSession:
 
     async def _send(self, uid: int, size: int, lines: int | None) -> None:
         try:
-            file = self._inbox.open_message(uid)
+            file = await self._opened(uid)
         except MessageGoneError:
             self._stream.write(b"-ERR this message was removed by another session\r\n")
             return
@@ -130,6 +130,13 @@ class PopSession:
                 pieces = top_of(pieces, lines)
             await self._send_pieces(multi_line(pieces))
 
+    async def _opened(self, uid: int) -> MessageFile:
+        with self._inbox.held() as free:
+            if free:
+                return self._inbox.open_message(uid)
+        # Another session has much to do in the mailbox.
+        return await self._store.obtain(MessageFile.close, self._inbox.open_message, uid)
+
     async def _send_pieces(self, pieces: Iterator[bytes]) -> None:
         for piece in pieces:
             self._stream.write(piece)
@@ -137,7 +144,7 @@ class PopSession:
 
     async def _update(self, uids: tuple[int, ...]) -> None:
         try:
-            await self._store.perform(len(uids), self._inbox.expunge, uids)
+            await self._store.run(self._inbox.expunge, uids)
         except BackendError:
             self._stream.write(b"-ERR [SYS/TEMP] some deleted messages are not removed\r\n")
         else:
@@ -148,8 +155,7 @@ class PopSession:
         if retrieved:
             # Not worth an error at the end of a session: the messages stay unseen.
             with contextlib.suppress(BackendError):
-                await self._store.perform(
-                    len(retrieved),
+                await self._store.run(
                     self._inbox.store_flags,
                     retrieved,
                     FlagChange.ADD,

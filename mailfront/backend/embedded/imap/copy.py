@@ -15,7 +15,7 @@ async def copy(session: Session, arguments: Cursor, *, uid: bool) -> bytes:
     uids = view.select(wanted.messages, uid=uid)
     target = await session.open(wanted.mailbox, for_messages=True)
     try:
-        pairs = await session.perform(len(uids), view.mailbox.copy_to, uids, target)
+        pairs = await session.run(view.mailbox.copy_to, uids, target)
         code = _copy_uid(target.uid_validity, pairs)
     finally:
         target.close()
@@ -29,7 +29,7 @@ async def move(session: Session, arguments: Cursor, *, uid: bool) -> bytes:
     uids = view.select(wanted.messages, uid=uid)
     target = await session.open(wanted.mailbox, for_messages=True)
     try:
-        pairs = await session.perform(len(uids), view.mailbox.move_to, uids, target)
+        pairs = await session.run(view.mailbox.move_to, uids, target)
         if pairs:
             session.write(b"* OK " + _copy_uid(target.uid_validity, pairs) + b"Moved\r\n")
     finally:

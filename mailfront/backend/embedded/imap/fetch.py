@@ -24,6 +24,8 @@ from mailfront.store.mailbox import FlagChange, MessageRecord
 
 # Bodies are fetched one after the other; `\Seen` is set for so many ahead of what the client got.
 _BATCH_WITH_BODIES = 20
+# Octets of messages that are taken apart while other sessions wait.
+_COMPUTED_INLINE = 64 * 1024
 
 _HEADER_TEXTS = (SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
 
@@ -74,7 +76,7 @@ class _Fetch:
         newly_seen = await self._mark_seen(uids) if self._marks_seen else frozenset()
         loaded: dict[int, Values] = {}
         if self._wanted:
-            loaded = await session.perform(len(uids), values.load, view.mailbox, uids, self._wanted)
+            loaded = await self._load(uids)
         if self._sends_flags:
             view.told(uids)
             for response in view.new_keywords():
@@ -90,6 +92,18 @@ class _Fetch:
                 continue
             answered += 1
         return answered
+
+    async def _load(self, uids: Sequence[int]) -> dict[int, Values]:
+        session, mailbox, wanted = self._session, self._view.mailbox, self._wanted
+        loaded = await session.perform(len(uids), values.kept, mailbox, uids, wanted)
+        missing = [uid for uid in uids if uid not in loaded]
+        if not missing:
+            return loaded
+        if sum(record.size for record in mailbox.records(missing)) > _COMPUTED_INLINE:
+            return loaded | await session.run(values.compute, mailbox, missing, wanted)
+        return loaded | await session.perform(
+            len(missing), values.compute, mailbox, missing, wanted
+        )
 
     async def _mark_seen(self, uids: Sequence[int]) -> frozenset[int]:
         view = self._view
@@ -119,7 +133,7 @@ class _Fetch:
             # leaves no half response.
             contents = [(s, await message.content(s)) for s in self._sections]
             if any(isinstance(content, range) for _, content in contents):
-                message.file.chunks(0, 0)
+                await message.file()
             session.unfinished = True
             await session.send(start + b" ".join(pieces))
             blank = b" " if pieces else b""
@@ -140,7 +154,7 @@ class _Fetch:
         else:
             await session.send(b"%s {%d}\r\n" % (label, len(content)))
             left = len(content)
-            for piece in message.octets(content):
+            for piece in await message.octets(content):
                 left -= len(piece)
                 await session.send(piece)
             if left:

@@ -5,20 +5,27 @@ Only HEADER.FIELDS is put together, from the header's own lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from mailfront.backend.embedded.imap.state import Session
-from mailfront.backend.embedded.imap.values import read_header
+from mailfront.backend.embedded.imap.values import header_length, read_header
 from mailfront.backend.embedded.imap.view import View
 from mailfront.protocol.imap.fetch_item import Section, SectionText
 from mailfront.protocol.mime.header import header_fields
 from mailfront.protocol.mime.scan import Part, scan
 from mailfront.store.message_file import MessageFile
 
-# Messages up to this size are scanned at once; larger ones in a thread.
-_SCANNED_INLINE = 256 * 1024
+Result = TypeVar("Result")
+
+# Messages up to this size are read at once; larger ones in a thread.
+_READ_INLINE = 256 * 1024
+_PLAIN_NAME = re.compile(rb"[!-9;-~]+")
+_FEW_NAMES = 50
+_SHORT_HEADER = 16 * 1024
 
 # Octets as they are, or the place of octets in the message, or nothing there (NIL).
 Content = bytes | range | None
@@ -35,6 +42,7 @@ class Message:
         self._view = view
         self._uid = uid
         self._header = header
+        self._header_length = -1 if header is None else len(header)
         self._opened: MessageFile | None = None
 
     def __enter__(self) -> Self:
@@ -49,19 +57,13 @@ class Message:
         if self._opened is not None:
             self._opened.close()
 
-    @property
-    def file(self) -> MessageFile:
+    async def file(self) -> MessageFile:
         """The message's file. Raises `MessageGoneError`."""
         if self._opened is None:
-            self._opened = self._view.mailbox.open_message(self._uid)
+            self._opened = await self._session.perform(
+                1, self._view.mailbox.open_message, self._uid
+            )
         return self._opened
-
-    @property
-    def header(self) -> bytes:
-        """The header block, its blank line included."""
-        if self._header is None:
-            self._header = read_header(self.file)
-        return self._header
 
     async def content(self, section: Section) -> Content:
         """What the section holds, the partial already applied."""
@@ -71,20 +73,35 @@ class Message:
         offset, count = section.partial
         return whole[offset : offset + count]
 
-    def octets(self, place: range) -> Iterator[bytes]:
-        """Read a place in the message in pieces."""
-        return self.file.chunks(place.start, len(place))
+    async def octets(self, place: range) -> Iterator[bytes]:
+        """A place in the message, read in pieces."""
+        return (await self.file()).chunks(place.start, len(place))
 
     async def _of_message(self, section: Section) -> Content:
         match section.text:
             case SectionText.EVERYTHING:
-                return range(self.file.size)
+                return range((await self.file()).size)
             case SectionText.TEXT:
-                return range(min(len(self.header), self.file.size), self.file.size)
+                size = (await self.file()).size
+                return range(min(await self._length_of_header(), size), size)
             case SectionText.HEADER:
-                return self.header
+                # A header that was too long to be kept is sent from the file.
+                return self._header or range(await self._length_of_header())
             case _:
-                return _chosen_fields(self.header, section)
+                if self._header is None:
+                    self._header = await self._read(read_header)
+                return _chosen_fields(self._header, section)
+
+    async def _length_of_header(self) -> int:
+        if self._header_length < 0:
+            self._header_length = await self._read(header_length)
+        return self._header_length
+
+    async def _read(self, function: Callable[[MessageFile], Result]) -> Result:
+        file = await self.file()
+        if file.size <= _READ_INLINE:
+            return function(file)
+        return await self._session.run(function, file)
 
     async def _of_part(self, section: Section) -> Content:
         part = (await self._structure()).part_at(section.path)
@@ -103,17 +120,13 @@ class Message:
         header = range(inner.header_start, inner.body_start)
         if section.text is SectionText.HEADER:
             return header
-        return _chosen_fields(b"".join(self.octets(header)), section)
+        return _chosen_fields(b"".join(await self.octets(header)), section)
 
     async def _structure(self) -> Part:
         known = self._view.scanned
         if known is not None and known[0] == self._uid:
             return known[1]
-        file = self.file
-        if file.size <= _SCANNED_INLINE:
-            part = scan(file.read())
-        else:
-            part = await self._session.run(_scan_file, file)
+        part = await self._read(_scan_file)
         self._view.scanned = (self._uid, part)
         return part
 
@@ -126,12 +139,27 @@ def _chosen_fields(header: bytes, section: Section) -> bytes:
     """The fields asked for (or all others), always with a blank line after them."""
     wanted = section.text is SectionText.HEADER_FIELDS
     names = frozenset(section.fields)
-    lines = [
-        header[field.start : field.end]
-        for field in header_fields(header)
-        if (field.name.upper() in names) is wanted
-    ]
+    pattern = _pattern(names) if wanted else None
+    if pattern is not None and len(header) <= _SHORT_HEADER and b"\r\r" not in header:
+        lines = pattern.findall(header)
+    else:
+        lines = [
+            header[field.start : field.end]
+            for field in header_fields(header)
+            if (field.name.upper() in names) is wanted
+        ]
     if lines and not lines[-1].endswith(b"\n"):
         lines.append(b"\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+@lru_cache(maxsize=100)
+def _pattern(names: frozenset[bytes]) -> re.Pattern[bytes] | None:
+    """Finds the same fields as `header_fields` in ordinary headers, in a fraction of the time;
+    None where the names are too many or not ordinary themselves."""
+    if not 0 < len(names) <= _FEW_NAMES or not all(map(_PLAIN_NAME.fullmatch, names)):
+        return None
+    choice = b"|".join(map(re.escape, sorted(names)))
+    field = rb"^(?:" + choice + rb")[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)"
+    return re.compile(field, re.MULTILINE | re.IGNORECASE)

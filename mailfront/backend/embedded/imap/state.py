@@ -42,6 +42,11 @@ class Session:
     """The state of one session. `unfinished` is True while a response is only half sent: after an
     error there, nothing sensible can follow and the connection is cut."""
 
+    __slots__ = (
+        "_output", "_waiting", "account", "append_limit", "leaving", "store", "stream",
+        "unfinished", "view",
+    )  # fmt: skip
+
     def __init__(
         self, stream: ClientStream, store: MailStore, account: Account, append_limit: int
     ) -> None:
@@ -119,9 +124,12 @@ class Session:
         *arguments: Parameters.args,
         **named: Parameters.kwargs,
     ) -> Result:
-        """Call a function that touches so many messages: inline if they are few, else `run`."""
+        """Call a function that touches so many messages of the selected mailbox: inline if they
+        are few and no thread is at work there, else `run`."""
         if messages <= INLINE_MESSAGES:
-            return function(*arguments, **named)
+            with self.selected.mailbox.held() as free:
+                if free:
+                    return function(*arguments, **named)
         return await self.run(function, *arguments, **named)
 
     def write(self, data: bytes) -> None:

@@ -5,13 +5,15 @@ These functions block; the commands call them in the store's threads.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mailfront.backend.embedded.body_structure import body_structure
 from mailfront.backend.embedded.envelope import envelope
 from mailfront.errors import MessageGoneError
+from mailfront.protocol.mime.header import HEADER_LIMIT
 from mailfront.protocol.mime.scan import scan
 from mailfront.store.mailbox import CachedValues, Mailbox
 from mailfront.store.message_file import MessageFile
@@ -53,37 +55,52 @@ NO_VALUES = Values()
 
 def load(mailbox: Mailbox, uids: Sequence[int], wanted: Wanted) -> dict[int, Values]:
     """The values of those of `uids` that are still there."""
-    cached = mailbox.cached_values(uids)
-    loaded: dict[int, Values] = {}
-    computed: dict[int, CachedValues] = {}
+    loaded = kept(mailbox, uids, wanted)
+    return loaded | compute(mailbox, (uid for uid in uids if uid not in loaded), wanted)
+
+
+def kept(mailbox: Mailbox, uids: Sequence[int], wanted: Wanted) -> dict[int, Values]:
+    """The values of those of `uids` for which the index has all that is wanted."""
+    return {
+        uid: Values(known.envelope, known.body_structure, known.header)
+        for uid, known in mailbox.cached_values(uids).items()
+        if _suffice(known, wanted)
+    }
+
+
+def compute(mailbox: Mailbox, uids: Iterable[int], wanted: Wanted) -> dict[int, Values]:
+    """The values of those of `uids` that are still there, made from the messages and kept."""
+    computed: dict[int, Values] = {}
     for uid in uids:
-        known = cached.get(uid)
-        if known is not None and _suffice(known, wanted):
-            loaded[uid] = Values(known.envelope, known.body_structure, known.header)
-            continue
-        try:
-            values = _compute(mailbox, uid, wanted)
-        except MessageGoneError:
-            continue
-        loaded[uid] = values
-        computed[uid] = CachedValues(values.envelope, values.structure, values.header)
+        with contextlib.suppress(MessageGoneError):
+            computed[uid] = _compute(mailbox, uid, wanted)
     if computed:
-        mailbox.set_cached_values(computed)
-    return loaded
+        mailbox.set_cached_values(
+            {uid: CachedValues(v.envelope, v.structure, v.header) for uid, v in computed.items()}
+        )
+    return computed
+
+
+def header_length(message: MessageFile) -> int:
+    """Octets of the header block of a message, its blank line included."""
+    before = 0
+    last = b""
+    for piece in message.chunks():
+        if not before and piece.startswith((b"\n", b"\r\n")):
+            return piece.index(b"\n") + 1
+        looked_at = last + piece
+        blank = _BLANK_LINE.search(looked_at)
+        if blank is not None:
+            return before - len(last) + blank.end()
+        before += len(piece)
+        last = looked_at[-_OVERLAP:]
+    return before
 
 
 def read_header(message: MessageFile) -> bytes:
-    """The header block of a message, its blank line included."""
-    header = bytearray()
-    for piece in message.chunks():
-        start = max(len(header) - _OVERLAP, 0)
-        header += piece
-        if header.startswith((b"\n", b"\r\n")):
-            return bytes(header[: header.index(b"\n") + 1])
-        blank = _BLANK_LINE.search(header, start)
-        if blank is not None:
-            return bytes(header[: blank.end()])
-    return bytes(header)
+    """The header block of a message, its blank line included, or the first `HEADER_LIMIT` octets
+    of it."""
+    return b"".join(message.chunks(0, min(header_length(message), HEADER_LIMIT)))
 
 
 def _suffice(known: CachedValues, wanted: Wanted) -> bool:

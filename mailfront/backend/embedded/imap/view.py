@@ -26,11 +26,16 @@ _REMEMBERED_FLAG_SETS = 1000
 class View:
     """Made by SELECT and EXAMINE; `close` gives the mailbox back."""
 
+    __slots__ = (
+        "_arrived", "_flag_bytes", "_flagged", "keywords", "mailbox", "read_only", "recent",
+        "scanned", "uids", "watch",
+    )  # fmt: skip
+
     def __init__(self, mailbox: Mailbox, *, read_only: bool) -> None:
         self.mailbox = mailbox
         self.read_only = read_only
         self.watch: Watch = mailbox.watch()
-        self.uids: array[int] = array("I", self.watch.uids)
+        self.uids: array[int] = self.watch.uids
         self.recent: set[int] = set()
         self.keywords = mailbox.keywords
         # The structure of the message whose parts were read last: clients fetch large parts in

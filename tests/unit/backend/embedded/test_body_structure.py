@@ -10,7 +10,8 @@ from abnf.grammars import rfc9051
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfront.backend.embedded.body_structure import body_structure
+from mailfront.backend.embedded import body_structure as body_structure_module
+from mailfront.backend.embedded.body_structure import INNER_HEADERS_LIMIT, body_structure
 from mailfront.protocol.mime.scan import scan
 
 MESSAGES = sorted((Path(__file__).parents[3] / "corpus" / "messages").glob("*.eml"))
@@ -98,3 +99,19 @@ def test_disposition_language_and_location() -> None:
         b'("image" "png" NIL NIL NIL "7bit" 0 "Zm9v" ("attachment" ("filename" "a.png")) '
         b'("en" "de") "/a")'
     )
+
+
+def test_envelopes_are_made_of_so_many_octets_of_inner_headers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    octets = 0
+
+    def counted(header: bytes) -> bytes:
+        nonlocal octets
+        octets += len(header)
+        return b"()"
+
+    monkeypatch.setattr(body_structure_module, "envelope", counted)
+    inner = b"--a\r\nContent-Type: message/rfc822\r\n\r\nTo: " + b"b@c, " * 9000 + b"\r\n\r\nx\r\n"
+    structure(b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + inner * 40)
+    assert octets == INNER_HEADERS_LIMIT

@@ -10,7 +10,14 @@ from abnf.grammars import rfc9051
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfront.backend.embedded.envelope import envelope, imap_nstring, imap_string
+from mailfront.backend.embedded import envelope as envelope_module
+from mailfront.backend.embedded.envelope import (
+    ENVELOPE_LIMIT,
+    envelope,
+    imap_nstring,
+    imap_string,
+)
+from mailfront.protocol.mime.address import Group, Mailbox, parse_addresses
 
 MESSAGES = sorted((Path(__file__).parents[3] / "corpus" / "messages").glob("*.eml"))
 NAMES = [b"From", b"To", b"Cc", b"Sender", b"Reply-To", b"Bcc", b"Date", b"Subject", b"X", b""]
@@ -70,3 +77,34 @@ def test_what_cannot_be_quoted_is_a_literal() -> None:
     assert imap_string("ü".encode()) == "{2}\r\nü".encode()
     assert imap_string(b"a\x00") == b"{4}\r\na\xef\xbf\xbd"
     assert imap_nstring(None) == b"NIL"
+
+
+@pytest.mark.parametrize("header", [
+    b"To: " + b"a@b.c, " * 150_000,
+    b"From: x\r\nTo: a,b\r\nCc: " + b"(" * 1_000_000,
+    b"".join(name + b": " + b"g:;" * 60_000 + b"\r\n" for name in (b"To", b"Cc", b"Bcc", b"From")),
+    b"To: a\r\n" * 100_000,
+])  # fmt: skip
+def test_only_so_much_of_a_header_is_taken_apart(
+    header: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    octets = 0
+
+    def counted(value: bytes) -> list[Mailbox | Group]:
+        nonlocal octets
+        octets += len(value)
+        return parse_addresses(value)
+
+    monkeypatch.setattr(envelope_module, "parse_addresses", counted)
+    made = envelope(header + b"\r\n\r\n")
+    # The fields, and the commas between those of one name.
+    assert octets <= 2 * ENVELOPE_LIMIT
+    assert without_literals(made).startswith("(NIL NIL ")
+
+
+def test_a_list_that_is_too_long_ends_with_a_whole_address() -> None:
+    many = b"someone@example.org, " * ENVELOPE_LIMIT
+    made = envelope(b"To: " + many + b"\r\n\r\n")
+    address = b'(NIL NIL "someone" "example.org")'
+    assert made.count(address) == ENVELOPE_LIMIT // len(b"someone@example.org, ")
+    assert made.replace(address, b"") == b"(NIL NIL NIL NIL NIL () NIL NIL NIL NIL)"

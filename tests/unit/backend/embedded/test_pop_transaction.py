@@ -162,3 +162,11 @@ def test_top_is_the_header_and_so_many_lines(pieces: list[bytes], count: int) ->
 def test_top_does_not_depend_on_how_the_message_is_cut(message: bytes, count: int) -> None:
     octets = [message[place : place + 1] for place in range(len(message))]
     assert b"".join(top_of(octets, count)) == top_expected(message, count)
+
+
+def test_the_limit_of_bad_commands_is_the_administrators() -> None:
+    transaction = PopTransaction(1, [1], [1], bad_command_limit=2)
+    transaction.command(b"XYZZY")
+    assert not transaction.too_many_bad_commands
+    transaction.command(b"XYZZY")
+    assert transaction.too_many_bad_commands

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from mailfront.backend.embedded.imap import values
+from mailfront.backend.embedded.imap.values import Values, Wanted
 from mailfront.store.mail_store import MailStore
+from mailfront.store.mailbox import Mailbox
 from mailfront.store.message_file import MessageFile
 from tests.support.imap_session import USER, ImapSession
 
@@ -213,3 +218,26 @@ async def test_a_delivery_shows_up_with_the_next_command(
     lines = await inbox.expect_ok(b"FETCH 1 FLAGS")
     assert lines == [b"1 FETCH (FLAGS ())", b"4 EXISTS", b"1 RECENT"]
     assert await inbox.expect_ok(b"FETCH 4 FLAGS") == [b"4 FETCH (FLAGS (\\Recent))"]
+
+
+async def test_much_that_is_new_is_taken_apart_off_the_event_loop(
+    session: ImapSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    real = values.compute
+
+    def recorded(mailbox: Mailbox, uids: Iterable[int], wanted: Wanted) -> dict[int, Values]:
+        threads.append(threading.get_ident())
+        return real(mailbox, uids, wanted)
+
+    monkeypatch.setattr(values, "compute", recorded)
+    await session.append(b"Subject: short\r\n\r\n")
+    await session.append(b"To: " + b"a@b, " * 20_000 + b"\r\n\r\n")
+    await session.expect_ok(b"SELECT INBOX")
+    here = threading.get_ident()
+    await session.expect_ok(b"FETCH 1 ENVELOPE")
+    assert threads == [here]
+    await session.expect_ok(b"FETCH 1:2 ENVELOPE")
+    assert threads[1:] != [here]
+    await session.expect_ok(b"FETCH 1:2 ENVELOPE")
+    assert len(threads) == 2

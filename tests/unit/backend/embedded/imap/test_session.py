@@ -61,6 +61,13 @@ async def test_twenty_bad_commands_in_a_row_end_the_session(session: ImapSession
     assert await session.end() == "too many bad commands"
 
 
+async def test_the_limit_of_bad_commands_is_the_administrators(new_session: NewSession) -> None:
+    session = await new_session(bad_command_limit=2)
+    for _ in range(2):
+        assert (await session.ask(b"WHATEVER")).tagged.startswith(b"BAD ")
+    assert await session.end() == "too many bad commands"
+
+
 async def test_a_line_that_does_not_end_ends_the_session(session: ImapSession) -> None:
     session.send(b"a " + b"x" * 70_000)
     assert (await session.response()).endswith(b" BAD Command line too long\r\n")

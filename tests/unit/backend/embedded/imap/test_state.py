@@ -9,6 +9,7 @@ import pytest
 
 from mailfront.backend.client_stream import ClientStream
 from mailfront.backend.embedded.imap.state import CHUNK, Session
+from mailfront.backend.embedded.imap.view import View
 from mailfront.errors import MailboxError
 from mailfront.interfaces.tasks import start_task
 from mailfront.store.mail_store import MailStore
@@ -24,6 +25,10 @@ def transport() -> MemoryTransport:
 @pytest.fixture
 async def state(store: MailStore, transport: MemoryTransport) -> Session:
     return Session(ClientStream(transport, b"", 5), store, store.account(USER), 1000)
+
+
+async def select(state: Session) -> None:
+    state.view = View(await state.open("INBOX"), read_only=True)
 
 
 async def test_small_output_waits_for_the_flush(state: Session, transport: MemoryTransport) -> None:
@@ -72,5 +77,29 @@ async def test_a_cancelled_command_waits_for_the_work_on_the_disk(state: Session
 
 
 async def test_few_messages_are_worked_on_at_once(state: Session) -> None:
+    await select(state)
     assert await state.perform(1, threading.get_ident) == threading.get_ident()
     assert await state.perform(1000, threading.get_ident) != threading.get_ident()
+
+
+async def test_nothing_is_waited_for_on_the_loop_while_a_thread_is_at_work(state: Session) -> None:
+    await select(state)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with state.selected.mailbox.held():
+            begun.set()
+            may_end.wait(20)
+
+    working = start_task(state.run(work), name="working")
+    await asyncio.to_thread(begun.wait, 20)
+    here = threading.get_ident()
+    assert await state.perform(1, threading.get_ident) != here
+    mailbox = state.selected.mailbox
+    await mailbox.refresh()
+    mailbox.unwatch(mailbox.watch())
+    assert list(mailbox.claim_recent()) == []
+    assert list(mailbox.records([1])) == []
+    assert (len(mailbox.status()), mailbox.keywords) == (8, ())
+    may_end.set()
+    await working

@@ -10,6 +10,7 @@ import pytest
 
 from mailfront.backend.embedded.imap import values
 from mailfront.backend.embedded.imap.values import Wanted
+from mailfront.protocol.mime.header import HEADER_LIMIT
 from mailfront.store.mail_store import MailStore
 from mailfront.store.mailbox import Mailbox, MessageFile
 
@@ -83,3 +84,53 @@ def test_nothing_wanted_is_false() -> None:
 def test_the_header_ends_with_its_blank_line(message: bytes, header: bytes) -> None:
     with MessageFile(io.BytesIO(message), len(message), bare_lf=False) as opened:
         assert values.read_header(opened) == header
+
+
+class CountingFile(io.BytesIO):
+    """Counts the octets that were read."""
+
+    octets = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.octets += len(data)
+        return data
+
+
+def test_of_a_header_without_end_only_so_much_is_kept() -> None:
+    message = b"a: b\r\n" * (HEADER_LIMIT // 2)
+    with MessageFile(io.BytesIO(message), len(message), bare_lf=False) as opened:
+        assert values.header_length(opened) == len(message)
+        assert values.read_header(opened) == message[:HEADER_LIMIT]
+
+
+def test_what_follows_the_header_is_not_read() -> None:
+    stream = CountingFile(HEADER + b"x" * 10_000_000)
+    assert values.header_length(MessageFile(stream, 10_000_000, bare_lf=False)) == len(HEADER)
+    assert stream.octets < 100_000
+
+
+@pytest.mark.parametrize("at", range(65_530, 65_540))
+def test_a_blank_line_is_found_wherever_the_file_is_cut_into_pieces(at: int) -> None:
+    message = b"x" * at + b"\r\n\r\nbody\r\n\r\n"
+    with MessageFile(io.BytesIO(message), len(message), bare_lf=False) as opened:
+        assert values.header_length(opened) == at + 4
+
+
+def test_what_the_index_has_needs_no_file_and_the_rest_is_computed(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, new = mailbox.append([HEADER]), mailbox.append([HEADER])
+    wanted = Wanted(envelope=True)
+    values.compute(mailbox, [known], wanted)
+    opened: list[int] = []
+    real = Mailbox.open_message
+
+    def counted(mailbox: Mailbox, uid: int) -> MessageFile:
+        opened.append(uid)
+        return real(mailbox, uid)
+
+    monkeypatch.setattr(Mailbox, "open_message", counted)
+    assert list(values.kept(mailbox, [known, new], wanted)) == [known]
+    assert list(values.load(mailbox, [known, new], wanted)) == [known, new]
+    assert opened == [new]
