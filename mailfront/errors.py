@@ -99,6 +99,10 @@ class StarttlsError(PeerError):
         self.fault = fault
 
 
+class TlsAnswerError(PeerError):
+    """What a server answers to a ClientHello is not TLS, or breaks its rules."""
+
+
 class ServerStoppingError(MailfrontError):
     """The server is stopping: a session that waits for its client's next command ends here."""
 

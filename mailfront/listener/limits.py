@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from functools import lru_cache
 
 
 class ConnectionLimits:
@@ -46,6 +47,7 @@ class ConnectionLimits:
             del self._by_network[network]
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """The key under which an address is counted."""
     if ":" not in address:

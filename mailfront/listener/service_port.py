@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from mailfront.errors import KeystoreError
+from mailfront.listener.handshake_turns import HandshakeTurns
 from mailfront.listener.limits import ConnectionLimits
+from mailfront.observability.connection_record import quoted
 from mailfront.observability.counters import Counters
+from mailfront.tls.alpn import accepted_protocols
 from mailfront.tls.context import ServerContext
+from mailfront.tls.failure import advice
 from mailfront.tls.personality import ContextSlot
 from mailfront.tls.transport import TlsTransport
 
@@ -58,6 +62,7 @@ class ServicePort:
         slot: ContextSlot,
         front: Front,
         limits: ConnectionLimits,
+        turns: HandshakeTurns,
         counters: Counters,
     ) -> None:
         self.settings = settings
@@ -66,10 +71,12 @@ class ServicePort:
         self.implicit_tls = settings.implicit_tls
         self.handshake_timeout = settings.handshake_timeout
         self.busy_reply = settings.busy_reply
+        self.protocols = accepted_protocols(settings.service)
         self.connections: set[TlsTransport] = set()
         self._listener = listener
         self._front = front
         self._limits = limits
+        self._turns = turns
         self._counters = counters
         self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
@@ -141,10 +148,23 @@ class ServicePort:
             raise KeystoreError(f"no certificate is loaded for {self.slot.service}")
         return self.slot.current
 
+    def queue_handshake(self, transport: TlsTransport) -> None:
+        """Part of `ConnectionOwner`."""
+        self._turns.enter(transport, transport.peer.address)
+
+    def handshake_over(self, transport: TlsTransport, *, resumed: bool) -> None:
+        """Part of `ConnectionOwner`."""
+        self._turns.leave(transport, resumed=resumed)
+
     def handshake_failed(self, transport: TlsTransport, reason: str) -> None:
         """Part of `ConnectionOwner`."""
         self._counters.add(f"{self.service}.handshakes_failed")
-        self._counters.add(reason)
+        self._counters.add(f"handshake: {reason}")
+        if hint := advice(reason):
+            _log.warning(
+                "service=%s peer=%s %s: %s%s",
+                self.service, transport.peer, reason, hint, _offer(transport),
+            )  # fmt: skip
 
     def closed(self, transport: TlsTransport) -> None:
         """Part of `ConnectionOwner`."""
@@ -152,3 +172,26 @@ class ServicePort:
         if not self.connections:
             self._empty.set()
         self._limits.release(transport.peer.address, self.settings.group)
+
+
+def _offer(transport: TlsTransport) -> str:
+    """What the client came with, for the line about its failure."""
+    flight = transport.first_flight
+    hello = flight.hello if flight is not None else None
+    if hello is None:
+        return ""
+    versions = ",".join(_VERSIONS.get(number, hex(number)) for number in hello.versions[:8])
+    protocols = b",".join(hello.protocols[:8])[:100].decode("latin-1")
+    return (
+        f" (it offers versions={versions or '-'} alpn={quoted(protocols or '-')} "
+        f"sni={quoted(hello.server_name[:255] or '-')})"
+    )
+
+
+_VERSIONS = {
+    0x0300: "SSLv3",
+    0x0301: "TLSv1",
+    0x0302: "TLSv1.1",
+    0x0303: "TLSv1.2",
+    0x0304: "TLSv1.3",
+}

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError, OperatorError
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.tls.alpn import PROTOCOLS
 from mailfront.tls.personality import ContextSlot
 from mailfront.tls.policy import Policy, policy_named
 
-# ALPN names (IANA registry). SMTP has none.
-ALPN = {"imta": (), "imap": ("imap",), "pop": ("pop3",), "http": ("http/1.1",)}
+# Every service that presents a certificate, with its ALPN names.
+ALPN = PROTOCOLS
 
 
 def nicknames_of(configuration: Configuration, service: str) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.submission import WebmailSubmission
 from mailfront.interfaces.backend import Backend
 from mailfront.interfaces.status import StatusSource
+from mailfront.listener.handshake_turns import HandshakeTurns
 from mailfront.listener.limits import ConnectionLimits
 from mailfront.listener.service_port import Front, PortSettings, ServicePort
 from mailfront.listener.sockets import bind
@@ -142,6 +143,11 @@ class Services:
             total=self._configuration.integer("service.maxconnections"),
             per_address=self._configuration.integer("service.connectionsperaddress"),
         )
+        turns = HandshakeTurns(
+            total=self._configuration.integer("service.maxhandshakes"),
+            per_address=self._configuration.integer("service.maxhandshakesperaddress"),
+            per_minute=self._configuration.integer("service.handshakesperminute"),
+        )
         return [
             ServicePort(
                 port.settings,
@@ -149,6 +155,7 @@ class Services:
                 contexts.slots[port.settings.service],
                 self._front(port.settings),
                 limits,
+                turns,
                 self._counters,
             )
             for port in bound

@@ -39,6 +39,7 @@ class Owner:
     service = "imta"
     handshake_timeout = 10.0
     busy_reply = b""
+    protocols = frozenset({b"smtp"})
 
     def __init__(
         self, role: Role, settings: SmtpSettings, context: ServerContext, *, implicit_tls: bool
@@ -61,6 +62,12 @@ class Owner:
 
     def context(self) -> ServerContext:
         return self._context
+
+    def queue_handshake(self, transport: TlsTransport) -> None:
+        transport.begin_handshake()
+
+    def handshake_over(self, transport: TlsTransport, *, resumed: bool) -> None:
+        pass
 
     def handshake_failed(self, transport: TlsTransport, reason: str) -> None:
         self.counters["handshakes_failed"] += 1

@@ -69,6 +69,7 @@ class Owner:
         self.handshake_timeout = timeout
         self.service = "echo"
         self.busy_reply = b"busy\r\n"
+        self.protocols = frozenset({b"imap"})
         self.admits = True
         self.fronts: list[Echo] = []
         self.failures: list[str] = []
@@ -85,6 +86,12 @@ class Owner:
 
     def context(self) -> ServerContext:
         return self._context
+
+    def queue_handshake(self, transport: TlsTransport) -> None:
+        transport.begin_handshake()
+
+    def handshake_over(self, transport: TlsTransport, *, resumed: bool) -> None:
+        pass
 
     def handshake_failed(self, transport: TlsTransport, reason: str) -> None:
         self.failures.append(reason)
@@ -230,7 +237,7 @@ def test_a_failed_handshake_puts_its_alert_on_the_wire(
             pass
 
     run_against(owner, loop_factory, client)
-    assert owner.failures == ["handshake: no shared cipher"]
+    assert owner.failures == ["no shared cipher"]
 
 
 @LOOPS
@@ -261,12 +268,12 @@ def test_a_client_that_sends_no_handshake_is_dropped_in_time(
     owner = Owner(context, implicit_tls=True, timeout=0.2)
 
     def client(port: int) -> None:
-        with socket.create_connection((LOOPBACK, port), timeout=10) as plain:
-            with suppress(ConnectionResetError):
-                assert plain.recv(1) == b""
+        plain = socket.create_connection((LOOPBACK, port), timeout=10)
+        with plain, suppress(ConnectionResetError):
+            assert plain.recv(1) == b""
 
     run_against(owner, loop_factory, client)
-    assert owner.failures == ["handshake: time-out"]
+    assert owner.failures == ["time-out"]
 
 
 @LOOPS
@@ -356,8 +363,7 @@ def test_a_client_that_takes_no_answers_is_not_read_for_ever(
             channel.settimeout(1)
             with pytest.raises(TimeoutError):
                 # More than all buffers of both kernels together.
-                for _ in range(2000):
-                    channel.sendall(b"x" * 65536)
+                channel.sendall(bytes(128 * 1024 * 1024))
             channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     run_against(owner, loop_factory, client)

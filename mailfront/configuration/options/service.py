@@ -49,6 +49,30 @@ OPTIONS = (
         "How many seconds a client has to complete a TLS handshake.",
     ),
     Option(
+        "service.handshakesperminute",
+        Integer(0, 1_000_000, "handshakes"),
+        "1200",
+        "How many full TLS handshakes one address (IPv6: one /64) has per minute over all "
+        "services; 0: as many as it likes. So many may come at once; one more waits until its "
+        "share of the minute has passed, and of more than 100 that wait the last are refused. "
+        "Resumed handshakes (see local.imap.sessiontickets) do not count. Raise it if many people "
+        "come through one address, such as that of a proxy.",
+    ),
+    Option(
+        "service.maxhandshakes",
+        Integer(0, 1_000_000, "handshakes"),
+        "500",
+        "How many TLS handshakes are under way at a time, from the client's first message to its "
+        "last, over all services; further ones wait, each address in its turn. 0: no bound. A "
+        "connection that has not sent its first message yet does not count.",
+    ),
+    Option(
+        "service.maxhandshakesperaddress",
+        Integer(0, 1_000_000, "handshakes"),
+        "50",
+        "How many of them one address (IPv6: one /64) has at a time. 0: no bound of its own.",
+    ),
+    Option(
         "service.logintimeout",
         Integer(5, 3600, "seconds"),
         "60",

@@ -10,6 +10,7 @@ import pytest
 
 from mailfront.errors import KeystoreError
 from mailfront.interfaces.tasks import start_task
+from mailfront.listener.handshake_turns import HandshakeTurns
 from mailfront.listener.limits import ConnectionLimits
 from mailfront.listener.service_port import PortSettings, ServicePort
 from mailfront.listener.sockets import bind
@@ -49,8 +50,10 @@ class Port:
         )  # fmt: skip
         self.listener = bind(LOOPBACK, 0, option="service.imap.port", client_speaks_first=False)
         limits = ConnectionLimits(total=0, per_address=per_address)
+        turns = HandshakeTurns(total=0, per_address=0, per_minute=0)
+        slot = ContextSlot("imap", ())
         self.port = ServicePort(
-            settings, self.listener, ContextSlot("imap", ()), self._front, limits, self.counters
+            settings, self.listener, slot, self._front, limits, turns, self.counters
         )
 
     def connect(self) -> tuple[TlsTransport, RawTransport]:
@@ -122,7 +125,7 @@ async def test_what_does_not_end_is_cut(port: Port) -> None:
 
 async def test_failed_handshakes_are_counted_by_reason(port: Port) -> None:
     transport, _ = port.connect()
-    port.port.handshake_failed(transport, "handshake: no shared cipher")
+    port.port.handshake_failed(transport, "no shared cipher")
     counts = port.counters.values()
     assert counts["imap.handshakes_failed"] == counts["handshake: no shared cipher"] == 1
 

@@ -12,6 +12,7 @@ import pytest
 
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.interfaces.status import CertificateStatus, PortStatus
+from mailfront.listener.handshake_turns import HandshakeTurns
 from mailfront.listener.limits import ConnectionLimits
 from mailfront.listener.service_port import ServicePort
 from mailfront.listener.sockets import bind
@@ -55,7 +56,8 @@ def reported(contexts: ServiceContexts, options: dict[str, str]) -> dict[str, Po
         listener = bind(LOOPBACK, 0, option="", client_speaks_first=False)
         slot = contexts.slots[settings.service]
         limits = ConnectionLimits(total=0, per_address=0)
-        ports.append(ServicePort(settings, listener, slot, _no_front, limits, counters))
+        turns = HandshakeTurns(total=0, per_address=0, per_minute=0)
+        ports.append(ServicePort(settings, listener, slot, _no_front, limits, turns, counters))
     report.ports = ports
     status = report.status()
     for port in ports:

@@ -1,0 +1,64 @@
+"""One connection's TLS without a socket: records in, octets out, and the reverse.
+
+An `ssl.SSLObject` between two memory BIOs, of which the outgoing one is ours: whatever OpenSSL
+wants to say, alerts included, is there to be sent. No input or output, no loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+
+from mailfront.tls.failure import failure_reason
+
+# OpenSSL decrypts one record per call; this is more than any holds.
+_READ_SIZE = 256 * 1024
+PEER_CLOSED_TLS = "peer closed TLS"
+
+
+class TlsRecords:
+    """The server's side. Records from the network go into `incoming`, those in `outgoing` are to
+    be sent; `tls.write` encrypts (`ssl.SSLError` if it cannot). `ended` is empty until input has
+    ended: then `PEER_CLOSED_TLS`, or why it cannot be read."""
+
+    __slots__ = ("ended", "incoming", "outgoing", "tls")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.ended = ""
+
+    def handshake(self) -> bool:
+        """Go on with the handshake; return whether it is finished. Raises `ssl.SSLError`; the
+        alert is then in `outgoing`."""
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def decrypt(self) -> bytes:
+        """Everything that can be decrypted now. Sets `ended`."""
+        incoming, tls = self.incoming, self.tls
+        received: list[bytes] = []
+        try:
+            while data := tls.read(_READ_SIZE):
+                received.append(data)
+                if not incoming.pending and not tls.pending():
+                    break
+            else:
+                self.ended = PEER_CLOSED_TLS
+        except (ssl.SSLWantReadError, ssl.SSLSyscallError):
+            pass
+        except ssl.SSLZeroReturnError:
+            self.ended = PEER_CLOSED_TLS
+        except ssl.SSLError as failure:
+            self.ended = f"TLS: {failure_reason(failure)}"
+        return received[0] if len(received) == 1 else b"".join(received)
+
+    def say_close_notify(self) -> None:
+        """Put our close_notify into `outgoing`."""
+        # Raised for the peer's close_notify that has not come: RFC 8446 section 6.1 does not
+        # make us wait for it.
+        with contextlib.suppress(ssl.SSLError):
+            self.tls.unwrap()
