@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -24,6 +25,8 @@ class NssDatabase:
         directory.mkdir()
         self.directory = directory
         self._form = form
+        # certutil's own serial numbers are those of the clock, and repeat when it is quick.
+        self._serials = itertools.count(1)
         self.password_file = directory.with_name(directory.name + ".password")
         if password:
             password_file(self.password_file, password)
@@ -39,11 +42,9 @@ class NssDatabase:
         """Run pk12util on the database and return what it printed."""
         return self._run("pk12util", *arguments, "-k", self.password_file)
 
-    def self_signed(
-        self, nickname: str, *arguments: str, key_type: str, trust: str = "u,u,u"
-    ) -> None:
+    def self_signed(self, nickname: str, *, key_type: str, trust: str = "u,u,u") -> None:
         """Make a key pair and a self-signed certificate for it."""
-        self._make(nickname, "-x", *arguments, key_type=key_type, trust=trust)
+        self._make(nickname, "-x", key_type=key_type, trust=trust)
 
     def authority(self, nickname: str, *, trust: str) -> None:
         """Make the key pair and the certificate of a CA."""
@@ -62,8 +63,9 @@ class NssDatabase:
         kind = ("-k", "ec", "-q", "nistp256") if key_type == "ec" else ("-k", "rsa", "-g", "2048")
         subject = f"CN={nickname.replace(',', ' ')}"
         named = ("-n", nickname, "-s", subject, "-t", trust)
-        making = ("-S", *named, *kind, "-z", noise, "-v", "12", *arguments)
-        self._run("certutil", *making, "-f", self.password_file, answers=answers)
+        dated = ("-v", "12", "-m", next(self._serials))
+        secrets = ("-z", noise, "-f", self.password_file)
+        self._run("certutil", "-S", *named, *kind, *dated, *secrets, *arguments, answers=answers)
 
     def _run(self, tool: str, *arguments: object, answers: str = "") -> str:
         program = require_program(tool, _PACKAGE)
