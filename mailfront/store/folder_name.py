@@ -10,19 +10,16 @@ no separator, no leading dot, no control character can appear.
 
 from __future__ import annotations
 
-import binascii
-import re
 import unicodedata
 from pathlib import PurePath
 
-from mailfront.errors import BackendError, MailboxError
+from mailfront.errors import BackendError, ImapSyntaxError, MailboxError
+from mailfront.protocol.imap import mailbox_name
 
 SEPARATOR = "/"
 INBOX = "INBOX"
 # A file name may have 255 octets (NAME_MAX).
 LONGEST_FILE_NAME = 255
-_WRITTEN_AS_IS = frozenset(chr(code) for code in range(0x20, 0x7F)) - frozenset("&./")
-_RUN = re.compile(r"&([^-]*)-")
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _PLAIN_ADDRESS_OCTETS = frozenset(
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+=.@"
@@ -100,44 +97,12 @@ def _quoted(text: str) -> str:
 
 
 def _encoded_level(level: str) -> str:
-    written: list[str] = []
-    run: list[str] = []
-    for character in level:
-        if character in _WRITTEN_AS_IS:
-            written += (_encoded_run(run), character)
-            run = []
-        elif character == "&":
-            written += (_encoded_run(run), "&-")
-            run = []
-        else:
-            run.append(character)
-    written.append(_encoded_run(run))
-    return "".join(written)
-
-
-def _encoded_run(run: list[str]) -> str:
-    if not run:
-        return ""
-    octets = "".join(run).encode("utf-16-be")
-    base64 = binascii.b2a_base64(octets, newline=False).rstrip(b"=").replace(b"/", b",")
-    return f"&{base64.decode('ascii')}-"
+    return mailbox_name.encode(level, dots=True).decode("ascii")
 
 
 def _decoded_level(written: str) -> str | None:
-    try:
-        written.encode("ascii")
-        level = _RUN.sub(_decoded_run, written)
-    except (UnicodeError, binascii.Error):
-        return None
     # Two spellings of one name would be two directories for one mailbox: only ours is taken.
-    return level if _encoded_level(level) == written else None
-
-
-def _decoded_run(match: re.Match[str]) -> str:
-    base64 = match[1]
-    if not base64:
-        return "&"
-    octets = binascii.a2b_base64(
-        base64.replace(",", "/").encode("ascii") + b"=" * (-len(base64) % 4), strict_mode=True
-    )
-    return octets.decode("utf-16-be")
+    try:
+        return mailbox_name.decode(written.encode("ascii"), dots=True)
+    except (UnicodeEncodeError, ImapSyntaxError):
+        return None

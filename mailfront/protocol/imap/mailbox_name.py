@@ -1,7 +1,8 @@
 """Mailbox names: modified UTF-7 on the wire, text with `/` between levels inside.
 
 RFC 3501 §5.1 says what a name is and §5.1.3 how other characters than US-ASCII are written. The
-decoding is strict: a text has one accepted form, so two spellings cannot name one mailbox.
+decoding is strict: a text has one accepted form, so two spellings cannot name one mailbox. With
+`dots`, a dot is written in base64 too: so Maildir++ directories spell a level of a name.
 """
 
 from __future__ import annotations
@@ -15,29 +16,30 @@ DELIMITER = "/"
 INBOX = "INBOX"
 
 _SHIFTED = re.compile(rb"&([^-]*)-")
-_NOT_PRINTABLE = re.compile("[^\x20-\x7e]+|&")
+_TO_SHIFT = re.compile("[^\x20-\x7e]+|&")
+_TO_SHIFT_WITH_DOTS = re.compile(r"[^ -,\-/-~]+|&")
 
 
-def decode(wire: bytes) -> str:
+def decode(wire: bytes, *, dots: bool = False) -> str:
     """The text that `wire` stands for. Raises `ImapSyntaxError` for anything not canonical."""
     if not wire.isascii() or any(octet < 0x20 or octet == 0x7F for octet in wire):
         raise ImapSyntaxError("Mailbox names are written in modified UTF-7")
-    if b"&" not in wire:
+    if b"&" not in wire and not (dots and b"." in wire):
         return wire.decode("ascii")
     try:
         text = _SHIFTED.sub(_unshift, wire).decode("utf-8")
     except (binascii.Error, UnicodeError) as error:
         raise ImapSyntaxError("Invalid modified UTF-7 in a mailbox name") from error
-    if encode(text) != wire:
+    if encode(text, dots=dots) != wire:
         raise ImapSyntaxError("Invalid modified UTF-7 in a mailbox name")
     return text
 
 
-def encode(text: str) -> bytes:
+def encode(text: str, *, dots: bool = False) -> bytes:
     """`text` in modified UTF-7."""
-    if text.isascii() and "&" not in text and text.isprintable():
+    if text.isascii() and "&" not in text and text.isprintable() and not (dots and "." in text):
         return text.encode("ascii")
-    return _NOT_PRINTABLE.sub(_shift, text).encode("ascii")
+    return (_TO_SHIFT_WITH_DOTS if dots else _TO_SHIFT).sub(_shift, text).encode("ascii")
 
 
 def _unshift(match: re.Match[bytes]) -> bytes:

@@ -27,10 +27,20 @@ def test_names_are_written_in_modified_utf_7(text: str, wire: bytes) -> None:
     assert decode(wire) == text
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_every_text_comes_back(text: str) -> None:
-    assert encode(text).isascii()
-    assert decode(encode(text)) == text
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.booleans())
+def test_every_text_comes_back(text: str, dots: bool) -> None:
+    wire = encode(text, dots=dots)
+    assert wire.isascii()
+    assert not (dots and b"." in wire)
+    assert decode(wire, dots=dots) == text
+
+
+def test_dots_are_written_in_base64_where_they_separate() -> None:
+    assert encode("v1.0 é.", dots=True) == b"v1&AC4-0 &AOkALg-"
+    assert encode("-,/.", dots=True) == b"-,/&AC4-"
+    for wire in (b"v1.0", b"&AOk-.", b"."):
+        with pytest.raises(ImapSyntaxError):
+            decode(wire, dots=True)
 
 
 @pytest.mark.parametrize(
