@@ -1,5 +1,6 @@
-"""`configutil` as a process: exit code, stdout and stderr together."""
+"""`configutil`: exit code, stdout and stderr together."""
 
+import io
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mailfront.cli.configutil import main
 from mailfront.configuration.default_files import install_default_configuration
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.options_page import options_page
@@ -38,20 +40,16 @@ def root(tmp_path: Path) -> ServerRoot:
 
 
 @pytest.fixture
-def configutil(root: ServerRoot) -> Run:
+def configutil(
+    root: ServerRoot, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Run:
+    monkeypatch.setenv("COLUMNS", "100")
+
     def run(*arguments: str, given: str = "", home: str | None = None) -> Outcome:
-        environment = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(CHECKOUT)}
-        environment["MAILFRONT_HOME"] = str(root.path) if home is None else home
-        done = subprocess.run(
-            [sys.executable, "-m", "mailfront.cli.configutil", *arguments],
-            input=given,
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=60,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        monkeypatch.setenv("MAILFRONT_HOME", str(root.path) if home is None else home)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        code = main(arguments)
+        return Outcome(code, *capfd.readouterr())
 
     return run
 
@@ -282,6 +280,19 @@ def test_help_teaches_with_examples(configutil: Run) -> None:
     assert "examples:" in helped.out
     assert "configutil -o service.imap.idletimeout -v 45" in helped.out
     assert "Exit codes: 0 ok, 1 refused or failed, 2 wrong usage." in helped.out
+
+
+def test_the_module_runs_the_command_on_the_arguments_of_the_process(root: ServerRoot) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mailfront.cli.configutil", "-o", "service.imap.prot"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MAILFRONT_HOME": str(root.path), "PYTHONPATH": str(CHECKOUT)},
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "did you mean service.imap.port?" in done.stderr
 
 
 def test_a_reader_that_stops_early_causes_no_complaint(root: ServerRoot) -> None:
