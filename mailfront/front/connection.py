@@ -38,6 +38,11 @@ _log = logging.getLogger("mailfront.front")
 class FrontConnection(asyncio.Protocol):
     """One connection before (and, for its time-keeping, during) its session."""
 
+    __slots__ = (
+        "__weakref__", "_authenticator", "_backend", "_count", "_deadline", "_farewell", "_login",
+        "_service", "_settings", "_state", "_transport",
+    )  # fmt: skip
+
     def __init__(
         self,
         service: str,
@@ -118,6 +123,8 @@ class FrontConnection(asyncio.Protocol):
 
     async def _log_in(self, transport: UpgradableTransport, check: CheckPassword) -> None:
         outcome = await self._judge(transport.peer, check)
+        # The password is not to stay in memory for as long as the session lasts.
+        del check
         if transport.is_closing():
             return
         if isinstance(outcome, Identity) and self._farewell is not STOPPING:

@@ -14,6 +14,8 @@ from mailfront.interfaces.tasks import start_task
 from mailfront.store.mailbox_contents import MailboxContents
 
 INTERVAL_SECONDS = 1.0
+# A look costs some 30 microseconds; after so many, others get their turn.
+LOOKS_AT_A_TIME = 100
 _log = logging.getLogger("mailfront.store")
 
 
@@ -47,12 +49,19 @@ class ChangePoller:
             self._timer = loop.call_later(INTERVAL_SECONDS, self._look)
 
     def _look(self) -> None:
-        self._timer = None
-        for mailbox in self._mailboxes - self._looking:
-            if mailbox.has_news():
+        self._look_at(list(self._mailboxes - self._looking))
+
+    def _look_at(self, mailboxes: list[MailboxContents]) -> None:
+        for mailbox in mailboxes[:LOOKS_AT_A_TIME]:
+            if mailbox in self._mailboxes and mailbox.has_news():
                 self._looking.add(mailbox)
                 start_task(self._refresh(mailbox), name=f"refresh {mailbox.name}")
-        self._schedule()
+        rest = mailboxes[LOOKS_AT_A_TIME:]
+        if rest:
+            self._timer = asyncio.get_running_loop().call_later(0, self._look_at, rest)
+        else:
+            self._timer = None
+            self._schedule()
 
     async def _refresh(self, mailbox: MailboxContents) -> None:
         try:

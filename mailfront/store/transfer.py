@@ -94,9 +94,13 @@ def move(source: MailboxStorage, target: MailboxStorage, uids: Sequence[int]) ->
 
 
 def _row_for(target: MailboxStorage, row: FileRow, file: Path, modseq: int) -> FileRow:
-    keywords = target.index.known_keywords(row.keywords.split())
-    key = sized_key(unique_name(), file.stat().st_size, row.size)
-    return row._replace(uid=0, key=key, keywords=" ".join(sorted(keywords)), modseq=modseq)
+    keywords = row.keywords
+    if keywords:
+        keywords = " ".join(sorted(target.index.known_keywords(keywords.split())))
+    # Where no line ends are converted, the index knows the size on disk.
+    size_on_disk = file.stat().st_size if row.bare_lf else row.size
+    key = sized_key(unique_name(), size_on_disk, row.size)
+    return row._replace(uid=0, key=key, keywords=keywords, modseq=modseq)
 
 
 def _insert(

@@ -6,6 +6,7 @@ import pytest
 
 from mailfront.store import polling
 from mailfront.store.mail_store import MailStore
+from mailfront.store.mailbox_contents import MailboxContents
 
 ALICE = "alice@example.test"
 
@@ -54,3 +55,31 @@ async def test_nothing_is_looked_at_while_nobody_waits(
         await asyncio.sleep(0.05)
         assert looks == []
         assert store._poller._timer is None
+
+
+async def test_many_mailboxes_are_looked_at_in_portions(
+    store: MailStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "LOOKS_AT_A_TIME", 2)
+    account = store.account(ALICE)
+    names = ["INBOX", "Sent", "Trash", "Junk", "Drafts"]
+    mailboxes = [account.open(name) for name in names]
+    portions: dict[float, list[str]] = {}
+    turn = 0
+
+    def looked(mailbox: MailboxContents) -> bool:
+        portions.setdefault(turn, []).append(mailbox.name)
+        return False
+
+    monkeypatch.setattr(MailboxContents, "has_news", looked)
+    watches = [mailbox.watch() for mailbox in mailboxes]
+    for watch in watches:
+        watch.signal()
+    while sum(map(len, portions.values())) < len(names):
+        await asyncio.sleep(0)
+        turn += 1
+    assert [len(portion) for portion in portions.values()] == [2, 2, 1]
+    assert sorted(sum(portions.values(), [])) == sorted(names)
+    for mailbox, watch in zip(mailboxes, watches, strict=True):
+        mailbox.unwatch(watch)
+        mailbox.close()
