@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError, OperatorError
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.server.policies import policy_of
 from mailfront.tls.alpn import PROTOCOLS
 from mailfront.tls.personality import ContextSlot
-from mailfront.tls.policy import Policy, policy_named
 
 # Every service that presents a certificate, with its ALPN names.
 ALPN = PROTOCOLS
@@ -27,12 +27,6 @@ def nickname_option(configuration: Configuration, service: str) -> str:
     return own if configuration.names(own) else "encryption.rsa.nssslpersonalityssl"
 
 
-def policy_of(configuration: Configuration, service: str) -> Policy:
-    """The TLS policy of `service`."""
-    own = configuration.string(f"local.{service}.tlsprofile")
-    return policy_named(own or configuration.string("encryption.tlsprofile"))
-
-
 class ServiceContexts:
     """One context slot per service."""
 
@@ -42,19 +36,23 @@ class ServiceContexts:
     def load(self, configuration: Configuration, token: InternalToken) -> list[str]:
         """Bring every slot up to date; return the services that got a new context.
 
-        A service whose new certificate cannot be used keeps the old one (`ContextSlot.problem`).
-        Raises `ConfigurationError`, naming the option, if it has none to keep.
+        A service whose new certificate or policy cannot be used keeps the old one
+        (`ContextSlot.problem`). Raises `ConfigurationError`, naming the option, if it has none to
+        keep.
         """
         changed = []
         for service, slot in self.slots.items():
             nicknames = nicknames_of(configuration, service)
             try:
-                if slot.load(
-                    token,
-                    nicknames,
-                    policy_of(configuration, service),
-                    tickets=configuration.boolean(f"local.{service}.sessiontickets"),
-                ):
+                policy = policy_of(configuration, service)
+            except ConfigurationError as failure:
+                if slot.current is None:
+                    raise
+                slot.keep_old(str(failure))
+                continue
+            try:
+                tickets = configuration.boolean(f"local.{service}.sessiontickets")
+                if slot.load(token, nicknames, policy, tickets=tickets):
                     changed.append(service)
             except OperatorError as failure:
                 option = nickname_option(configuration, service)

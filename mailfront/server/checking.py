@@ -115,18 +115,22 @@ def _check_personalities(
 ) -> None:
     for service in ALPN:
         option = nickname_option(configuration, service)
+        contexts = ServiceContexts([service])
         try:
-            ServiceContexts([service]).load(configuration, token)
+            contexts.load(configuration, token)
         except OperatorError as failure:
             findings.add(
                 ConfigurationError(
                     failure.what,
                     remedy=failure.remedy,
                     file=root.msg_conf,
-                    line=configuration.line_of(option),
+                    line=failure.line or configuration.line_of(option),
                 )
             )
             continue
+        context = contexts.slots[service].current
+        assert context is not None
+        findings.warnings += [f"{service}: {warning}" for warning in context.warnings()]
         for nickname in nicknames_of(configuration, service):
             left = days_left(token.require(nickname).certificate, datetime.now(UTC))
             if left <= EXPIRY_WARNING_DAYS:

@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography import x509
+
 from mailfront.errors import KeystoreError
 from mailfront.keystore.formats import sha256_fingerprint
 from mailfront.keystore.internal_token import Credentials
 from mailfront.tls.describe import MailSslObject, remember_server_name
+from mailfront.tls.key_policy import personality_warnings
 from mailfront.tls.policy import Policy, apply_policy
 
 
@@ -30,6 +33,12 @@ class ServerContext:
     nickname: str
     fingerprint: str
     expires: datetime
+    policy: Policy
+    certificates: tuple[x509.Certificate, ...]
+
+    def warnings(self) -> list[str]:
+        """What an operator must be told of it though it serves."""
+        return [*self.policy.warnings(), *personality_warnings(self.certificates, self.policy)]
 
 
 def build_server_context(
@@ -57,6 +66,8 @@ def build_server_context(
         nickname=",".join(credentials.nickname for credentials in personality),
         fingerprint=",".join(map(sha256_fingerprint, certificates)),
         expires=min(certificate.not_valid_after_utc for certificate in certificates),
+        policy=policy,
+        certificates=tuple(certificates),
     )
 
 

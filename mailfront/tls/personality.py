@@ -16,6 +16,7 @@ from mailfront.errors import KeystoreError, OperatorError
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.records import CertificateRecord, Credentials
 from mailfront.tls.context import ServerContext, build_server_context
+from mailfront.tls.key_policy import require_fit_keys
 from mailfront.tls.policy import Policy
 from mailfront.tls.rotation import prove, prove_handshake
 
@@ -83,17 +84,20 @@ class ContextSlot:
                 self.problem = ""
                 return False
             personality = load_personality(token, nicknames)
+            require_fit_keys(records, policy)
             self._prove(token, records)
             fresh = build_server_context(personality, policy, alpn=self._alpn, tickets=tickets)
             prove_handshake(fresh.ssl_context, [record.certificate for record in records])
         except OperatorError as failure:
             if self.current is None:
                 raise
-            self._keep_old(str(failure))
+            self.keep_old(str(failure))
             return False
         self.replaced_fingerprint = self.current.fingerprint if self.current is not None else ""
         self.current, self._state, self.problem = fresh, state, ""
         self._records = {record.nickname: record for record in records}
+        for warning in fresh.warnings():
+            _log.warning("service=%s %s", self.service, warning)
         return True
 
     def _prove(self, token: InternalToken, records: Sequence[CertificateRecord]) -> None:
@@ -119,10 +123,13 @@ class ContextSlot:
                 # At the start there is nothing better to present: better loud than down.
                 _log.warning("service=%s %s", self.service, failure)
 
-    def _keep_old(self, problem: str) -> None:
+    def keep_old(self, problem: str) -> None:
+        """Note why what is in force stays, and say so once."""
         if problem != self.problem:
             self.refusals += 1
-            _log.error("service=%s the old certificate stays in force: %s", self.service, problem)
+            _log.error(
+                "service=%s the old certificate and policy stay in force: %s", self.service, problem
+            )
         self.problem = problem
 
 

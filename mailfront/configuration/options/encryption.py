@@ -1,11 +1,22 @@
-"""Options about certificates and TLS: which personality, which profile, session tickets."""
+"""Options about certificates and TLS: which personality, which profile and what changes it, session
+tickets."""
 
 from __future__ import annotations
 
 from mailfront.configuration.option import Effect, Option
-from mailfront.configuration.option_types import Boolean, Choice, Names
+from mailfront.configuration.option_types import Boolean, Choice, Names, Text
 
-TLS_PROFILES = ("modern", "intermediate", "legacy")
+TLS_PROFILES = (
+    "modern",
+    "intermediate",
+    "legacy",
+    "modern-2026-11",
+    "intermediate-2026-11",
+    "legacy-2026-11",
+)
+TLS_MINIMA = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+TLS_MAXIMA = ("TLSv1.2", "TLSv1.3")
+_CIPHER_LIST = Text("list of cipher suites, or empty")
 
 _SERVICES = {
     "imta": "SMTP and submission",
@@ -35,8 +46,37 @@ def _profile(service: str, title: str) -> Option:
         Choice(TLS_PROFILES, may_be_empty=True),
         "",
         f"TLS profile of {title}, where it must differ from the others. Empty: the one of "
-        "encryption.tlsprofile.",
+        "encryption.tlsprofile. A service with a profile of its own starts afresh from it: "
+        "encryption.nsssl3ciphers, encryption.tlsminversion and encryption.tlsmaxversion do not "
+        f"count for it, only the local.{service} ones do.",
         Effect.LIVE,
+    )
+
+
+def _policy_of_service(service: str, title: str) -> tuple[Option, ...]:
+    return (
+        _profile(service, title),
+        Option(
+            f"local.{service}.nsssl3ciphers",
+            _CIPHER_LIST,
+            "",
+            f"Cipher list of {title}, written as encryption.nsssl3ciphers and in its place.",
+            Effect.LIVE,
+        ),
+        Option(
+            f"local.{service}.tlsminversion",
+            Choice(TLS_MINIMA, may_be_empty=True),
+            "",
+            f"Oldest TLS version of {title}, in place of encryption.tlsminversion.",
+            Effect.LIVE,
+        ),
+        Option(
+            f"local.{service}.tlsmaxversion",
+            Choice(TLS_MAXIMA, may_be_empty=True),
+            "",
+            f"Newest TLS version of {title}, in place of encryption.tlsmaxversion.",
+            Effect.LIVE,
+        ),
     )
 
 
@@ -72,10 +112,43 @@ OPTIONS = (
         "encryption.tlsprofile",
         Choice(TLS_PROFILES),
         "intermediate",
-        "Which TLS versions and cipher suites are accepted, after RFC 9325 and Mozilla's "
-        "guidelines. modern: TLS 1.3 alone. intermediate: TLS 1.2 and 1.3 with forward secrecy and "
-        "authenticated encryption, right for nearly everybody. legacy: TLS 1.2 and 1.3, also with "
-        "suites that lack one or both, for old clients that cannot be replaced.",
+        "Which TLS versions, cipher suites, groups and signature algorithms are accepted, after "
+        "RFC 9325 and Mozilla's guidelines. modern: TLS 1.3 alone. intermediate: TLS 1.2 and 1.3 "
+        "with forward secrecy and authenticated encryption, right for nearly everybody. legacy: "
+        "TLS 1.2 and 1.3, also with suites that lack one or both, for old clients that cannot be "
+        "replaced. A name without a date is today's profile of that name; with its date it stays "
+        "the same in later versions. `mailfront ciphers` shows what it comes to.",
+        Effect.LIVE,
+    ),
+    Option(
+        "encryption.nsssl3ciphers",
+        _CIPHER_LIST,
+        "",
+        "Cipher suites in place of the profile's, divided by commas: rsa_3des_sha (the original's "
+        "names), TLS_RSA_WITH_AES_128_CBC_SHA (IANA) or AES128-SHA (OpenSSL). `+` before a name "
+        "adds, `-` removes, `all` is everything the profile permits. A list that begins with `-` "
+        "starts from the profile's suites, any other from nothing. The suites of TLS 1.3 stay as "
+        "they are unless the list names one. What must not be used is refused with the reason (in "
+        "the log and by `mailfront ciphers`), whatever the list says. Empty: the profile's suites; "
+        "the original's default is refused as a whole today.",
+        Effect.LIVE,
+    ),
+    Option(
+        "encryption.tlsminversion",
+        Choice(TLS_MINIMA, may_be_empty=True),
+        "",
+        "Oldest TLS version, where it must differ from the profile's. Below TLSv1.2 only the "
+        "profile legacy may go: that puts every client at risk (RFC 8996), and is warned of in the "
+        "log, by `mailfront check` and on the status page. Better set it for one service only "
+        "(local.SERVICE.tlsminversion). Empty: the profile's.",
+        Effect.LIVE,
+    ),
+    Option(
+        "encryption.tlsmaxversion",
+        Choice(TLS_MAXIMA, may_be_empty=True),
+        "",
+        "Newest TLS version. Only for finding out whether a client fails over TLS 1.3. Empty: the "
+        "newest there is.",
         Effect.LIVE,
     ),
     Option(
@@ -88,6 +161,6 @@ OPTIONS = (
         Effect.LIVE,
     ),
     *(_nicknames(service, title) for service, title in _SERVICES.items()),
-    *(_profile(service, title) for service, title in _SERVICES.items()),
+    *(option for each in _SERVICES.items() for option in _policy_of_service(*each)),
     *(_session_tickets(service, title) for service, title in _SERVICES.items()),
 )

@@ -111,7 +111,8 @@ def test_all_problems_are_told_at_once_with_file_line_and_remedy(msg_conf: Path)
         f"{msg_conf}:5: service.http.sslport is set on line 4 and again on line 5: remove one of "
         "the two lines",
         f"{msg_conf}:6: 'moderm' is not a value of encryption.tlsprofile: expected one of modern, "
-        "intermediate, legacy; did you mean modern?",
+        "intermediate, legacy, modern-2026-11, intermediate-2026-11, legacy-2026-11; did you mean "
+        "modern?",
     ]
 
 

@@ -44,8 +44,11 @@ def test_an_unknown_name_of_the_program_is_a_programming_error() -> None:
 def test_options_are_found_by_the_beginning_of_their_names() -> None:
     names = [option.name for option in REGISTRY.beginning_with("local.imap.")]
     assert names == [
+        "local.imap.nsssl3ciphers",
         "local.imap.sessiontickets",
         "local.imap.sslnicknames",
+        "local.imap.tlsmaxversion",
+        "local.imap.tlsminversion",
         "local.imap.tlsprofile",
     ]
 

@@ -16,7 +16,6 @@ from mailfront.server.certificates import (
     ServiceContexts,
     nickname_option,
     nicknames_of,
-    policy_of,
 )
 from tests.support.keystores import new_token, self_signed
 
@@ -38,14 +37,6 @@ def test_a_service_has_its_own_nicknames_or_those_of_all() -> None:
     assert nickname_option(configuration, "imap") == "local.imap.sslnicknames"
     assert nicknames_of(configuration, "pop") == ("Server-Cert",)
     assert nickname_option(configuration, "pop") == OF_ALL
-
-
-def test_a_service_has_its_own_profile_or_that_of_all() -> None:
-    configuration = Configuration.of(
-        {"encryption.tlsprofile": "modern", "local.pop.tlsprofile": "legacy"}
-    )
-    assert policy_of(configuration, "imap").name == "modern"
-    assert policy_of(configuration, "pop").name == "legacy"
 
 
 def test_every_service_gets_its_context(token: InternalToken) -> None:
@@ -86,6 +77,30 @@ def test_later_it_is_a_problem_and_the_old_certificate_stays(token: InternalToke
     assert problem.startswith("imap: ")
     contexts.load(Configuration.of({}), token)
     assert contexts.problems() == []
+
+
+def test_a_policy_that_contradicts_itself_leaves_the_old_one_in_force(
+    token: InternalToken,
+) -> None:
+    contexts = ServiceContexts(ALPN)
+    contexts.load(Configuration.of({}), token)
+    before = contexts.slots["imap"].current
+    wrong = Configuration.of({"local.imap.nsssl3ciphers": "rsa_rc4_40_md5"})
+    assert contexts.load(wrong, token) == []
+    assert contexts.slots["imap"].current is before
+    [problem] = contexts.problems()
+    assert problem.startswith("imap: local.imap.nsssl3ciphers = rsa_rc4_40_md5: ")
+    with pytest.raises(ConfigurationError, match="RFC 7465"):
+        ServiceContexts(ALPN).load(wrong, token)
+
+
+def test_a_changed_cipher_list_or_version_changes_only_its_service(token: InternalToken) -> None:
+    contexts = ServiceContexts(ALPN)
+    contexts.load(Configuration.of({}), token)
+    listed = Configuration.of({"local.imap.nsssl3ciphers": "-ECDHE-ECDSA-CHACHA20-POLY1305"})
+    assert contexts.load(listed, token) == ["imap"]
+    newer = Configuration.of({"local.pop.tlsminversion": "TLSv1.3"})
+    assert contexts.load(newer, token) == ["imap", "pop"]
 
 
 def test_one_renewed_certificate_changes_only_the_services_that_present_it(
