@@ -8,7 +8,7 @@ Python's `ssl` cannot make it refuse, so the transport asks here before OpenSSL 
 from __future__ import annotations
 
 from mailfront.errors import ClientHelloError
-from mailfront.tls.client_hello import offers_protocols, parse_client_hello
+from mailfront.tls.client_hello import offered_protocols, offers_protocols
 
 # IANA's registry has no name for SMTP. `smtp` and `esmtp` are what Exim offers and takes.
 PROTOCOLS: dict[str, tuple[str, ...]] = {
@@ -27,7 +27,7 @@ def is_foreign(message: bytes, accepted: frozenset[bytes]) -> bool:
     if not offers_protocols(message):
         return False
     try:
-        offered = parse_client_hello(message).protocols
+        offered = offered_protocols(message)
     except ClientHelloError:
         return False
     return bool(offered) and accepted.isdisjoint(offered)

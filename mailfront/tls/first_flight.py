@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from mailfront.errors import ClientHelloError
 from mailfront.tls.alert import Alert, alert_record
 from mailfront.tls.alpn import is_foreign
-from mailfront.tls.client_hello import ClientHello, ClientHelloReader, parse_client_hello
+from mailfront.tls.client_hello import (
+    ClientHello,
+    ClientHelloReader,
+    parse_client_hello,
+    whole_in_one_record,
+)
 from mailfront.tls.failure import FOREIGN_PROTOCOL, clear_text_reason, is_record
 
 
@@ -30,36 +35,46 @@ _OTHER_TLS = Refusal("protocol version", alert_record(Alert.PROTOCOL_VERSION))
 
 
 class FirstFlight:
-    """Collects what a client sends until its handshake can begin. `complete` says that it can;
-    `received` is then what OpenSSL is to be given."""
+    """Collects what a client sends until its handshake can begin; `complete` says that it can."""
 
-    __slots__ = ("_accepted", "_later", "_message", "_reader", "complete")
+    __slots__ = ("_accepted", "_message", "_reader", "_whole", "complete")
 
     def __init__(self, accepted: frozenset[bytes]) -> None:
         """`accepted` are the ALPN names of the service; if there are none, all are served."""
         self._accepted = accepted
-        self._reader = ClientHelloReader()
+        self._reader: ClientHelloReader | None = None
+        self._whole = b""
         self._message = b""
-        self._later = b""
         self.complete = False
 
     def take(self, data: bytes) -> Refusal | None:
         """Take octets, at least one. What comes after completion is kept for OpenSSL too."""
         if self.complete:
-            self._later += data
+            self._whole += data
             return None
-        try:
-            message = self._reader.feed(data)
-        except ClientHelloError:
-            return self._unreadable(self._reader.received)
+        reader = self._reader
+        message = whole_in_one_record(data) if reader is None else None
         if message is None:
-            return None
-        if self._accepted and is_foreign(message, self._accepted):
-            self._message = message
-            return _FOREIGN
+            if reader is None:
+                reader = self._reader = ClientHelloReader()
+            try:
+                message = reader.feed(data)
+            except ClientHelloError:
+                return self._unreadable(reader.received)
+            if message is None:
+                return None
+            data = reader.received
+        self._whole = data
         self._message = message
+        if self._accepted and is_foreign(message, self._accepted):
+            return _FOREIGN
         self.complete = True
         return None
+
+    @property
+    def received(self) -> bytes:
+        """Everything so far; once complete, what OpenSSL is to be given."""
+        return self._whole or (self._reader.received if self._reader is not None else b"")
 
     def _unreadable(self, received: bytes) -> Refusal | None:
         """TLS that is malformed is OpenSSL's to refuse, with the alert that fits."""
@@ -67,13 +82,9 @@ class FirstFlight:
             return Refusal(clear_text_reason(received))
         if received[0] < 0x80 and received[1:2] not in (b"", b"\x03"):
             return _OTHER_TLS
+        self._whole = received
         self.complete = True
         return None
-
-    @property
-    def received(self) -> bytes:
-        """Everything that was taken."""
-        return self._reader.received + self._later
 
     @property
     def hello(self) -> ClientHello | None:
