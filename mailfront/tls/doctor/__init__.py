@@ -1,0 +1,1 @@
+"""Examining a TLS server from the outside, as a client, and judging what was found."""
