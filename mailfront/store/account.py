@@ -302,6 +302,9 @@ class Account:
     def _given_back(self, mailbox: MailboxContents) -> bool:
         """Count one user less; True if it was the last one."""
         with self._lock:
+            if mailbox not in self._users:
+                # The store has been closed under its users.
+                return False
             self._users[mailbox] -= 1
             if self._users[mailbox]:
                 return False

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 
 import pytest
 
@@ -79,7 +80,7 @@ async def test_many_mailboxes_are_looked_at_in_portions(
         await asyncio.sleep(0)
         turn += 1
     assert [len(portion) for portion in portions.values()] == [2, 2, 1]
-    assert sorted(sum(portions.values(), [])) == sorted(names)
+    assert sorted(chain.from_iterable(portions.values())) == sorted(names)
     for mailbox, watch in zip(mailboxes, watches, strict=True):
         mailbox.unwatch(watch)
         mailbox.close()

@@ -157,6 +157,13 @@ def test_closing_the_store_closes_what_was_kept(tmp_path: Path) -> None:
     assert is_closed(kept)
 
 
+def test_a_mailbox_may_be_given_back_after_the_store_was_closed(tmp_path: Path) -> None:
+    store = MailStore(tmp_path)
+    mailbox = store.account("alice@example.test").open("INBOX")
+    store.close()
+    mailbox.close()
+
+
 async def test_a_mailbox_whose_opener_was_cancelled_is_given_back(
     store: MailStore, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
