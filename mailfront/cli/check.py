@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 EPILOGUE = """\
 Looks at every file and its permissions, every option, the token password, every nickname and its
 dates, the users, and whether the ports are free (or held by this server root's own server).
-Prints each problem as `file:line: what: remedy` on stdout; exit status 1 if there is one."""
+Prints each problem as `file:line: what: remedy` on stdout; exit status 1 if there is one.
+
+With --live it also connects to every configured port as a client, as `mailfront doctor` does, and
+compares what is served with configuration and certificates. The server must be running."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -27,6 +30,9 @@ def add_parser(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--home", metavar="DIR", help="the server root (else MAILFRONT_HOME)")
+    parser.add_argument(
+        "--live", action="store_true", help="examine every port of the running server too"
+    )
     parser.set_defaults(run=run)
 
 
@@ -43,5 +49,30 @@ def run(arguments: argparse.Namespace) -> int:
         print_message(f"warning: {warning}")
     if findings.problems:
         return EXIT_FAILED
+    if arguments.live and not _is_served_well(root):
+        return EXIT_FAILED
     print_message("no problems found")
     return EXIT_OK
+
+
+def _is_served_well(root: ServerRoot) -> bool:
+    """Examine the ports and print what is wrong with each; whether nothing is."""
+    from mailfront.configuration.msg_conf import load_configuration
+    from mailfront.keystore.internal_token import InternalToken
+    from mailfront.keystore.nicknames import INTERNAL_TOKEN
+    from mailfront.keystore.passwords import read_password
+    from mailfront.server.live_check import check_live
+
+    password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
+    is_well = True
+    with InternalToken.open(root.certificate_database, password) as token:
+        for port in check_live(load_configuration(root.msg_conf), token):
+            for problem in port.problems:
+                print_line(f"{port.name}: {problem}")
+                is_well = False
+            for advice in port.advice:
+                print_message(f"{port.name}: advice: {advice}")
+            if port.facts is not None and not port.problems:
+                versions = ", ".join(port.facts.accepted_versions)
+                print_message(f"{port.name}: {port.facts.target} serves {versions} as configured")
+    return is_well

@@ -261,7 +261,7 @@ def _trust(facts: Examination) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             f"clients do not trust the certificate: {facts.trust_problem}",
-            "RFC 8314 section 4.3, RFC 5280 section 6",
+            "RFC 8314 section 4.4, RFC 5280 section 6",
             "use a certificate of a CA that clients know; for an own CA add --ca FILE",
         )
 
