@@ -232,7 +232,7 @@ async def test_much_that_is_new_is_taken_apart_off_the_event_loop(
 
     monkeypatch.setattr(values, "compute", recorded)
     await session.append(b"Subject: short\r\n\r\n")
-    await session.append(b"To: " + b"a@b, " * 20_000 + b"\r\n\r\n")
+    await session.append(b"Subject: long\r\n\r\n" + b"x" * 120_000)
     await session.expect_ok(b"SELECT INBOX")
     here = threading.get_ident()
     await session.expect_ok(b"FETCH 1 ENVELOPE")
