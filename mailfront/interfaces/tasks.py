@@ -23,6 +23,17 @@ def start_task(work: Coroutine[Any, Any, Result], *, name: str) -> asyncio.Task[
     return task
 
 
+def run_at_once(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine that has nothing to wait for, without a task; return its result."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    work.close()
+    raise RuntimeError(f"{work!r} had to wait")
+
+
 def _ended(task: asyncio.Task[Any]) -> None:
     _running.discard(task)
     if not task.cancelled() and (failure := task.exception()) is not None:

@@ -1,8 +1,10 @@
 """Octets in and out of one SMTP connection: command lines, message data, replies, deadlines.
 
 The base is aiosmtpd's protocol class, without the parts that this module replaces: its stream
-reader (private buffer, line by line) and its TLS (asyncio's private `SSLProtocol`). Input is
-bounded and flow-controlled, replies to pipelined commands leave together (RFC 2920 section 3.2).
+reader (private buffer, line by line), its TLS (asyncio's private `SSLProtocol`) and its task: what
+waits for nothing, which is nearly every command, is done as soon as it arrives, and only the rest
+(a login, a message for the disk) in a task of its own. Input is bounded and flow-controlled,
+replies to pipelined commands leave together (RFC 2920 section 3.2).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Coroutine
 from typing import AnyStr, cast
 
 from aiosmtpd.smtp import SMTP
@@ -33,7 +36,7 @@ MAXIMUM_HELD_REPLIES = 64
 
 
 class SmtpConnection(SMTP):
-    """The input and output of a session; `_handle_client`, its conversation, is a subclass's."""
+    """The input and output of a session; its conversation is a subclass's."""
 
     client: UpgradableTransport
 
@@ -46,39 +49,66 @@ class SmtpConnection(SMTP):
         self.hostname = settings.hostname
         self.stopping = False
         self._lines = CommandLines()
+        # The message that comes in, until it is answered.
         self._transfer: DataTransfer | None = None
+        self._receives_data = False
+        self._handshake_runs = False
+        self._task: asyncio.Task[None] | None = None
         self._replies: list[bytes] = []
         self._arrival: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
+        # The client has to take its replies before the next command is looked at.
+        self._choked = False
         self._input_ended = False
         self._reading_paused = False
-        self.waiting_for_command = False
         self._deadline = math.inf
         self._message_overdue = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
+    # What a subclass adds.
+
+    def perform(self, line: bytes) -> None:
+        """Execute a command line."""
+        raise NotImplementedError
+
+    def line_limit(self) -> int:
+        """How long the next command line may be, CRLF included."""
+        raise NotImplementedError
+
+    def take_message(self, transfer: DataTransfer) -> None:
+        """Answer a message whose data has ended, or goes on for too long."""
+        raise NotImplementedError
+
+    def answer_failure(self, failure: Exception) -> None:
+        """Answer a command that failed."""
+        raise NotImplementedError
+
+    def command_ended(self) -> None:
+        """A command was answered: end the session if it has gone too far."""
+        raise NotImplementedError
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.Protocol`."""
         self.client = cast(UpgradableTransport, transport)
-        self.expect_by(self.loop.time() + self.settings.command_timeout)
-        start_task(self._handle_client(), name="smtp session")
+        self._expect_command()
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`: data of a message goes straight to its reader."""
-        if self._transfer is None:
-            self._lines.feed(data)
-            if len(self._lines) > INPUT_HIGH_WATER:
-                self._pause_reading()
-        else:
+        if self._receives_data:
+            assert self._transfer is not None
             self._deadline = self._data_deadline()
             if not self._feed_transfer(self._transfer, data):
                 return
-        self.wake()
+        else:
+            self._lines.feed(data)
+            if len(self._lines) > INPUT_HIGH_WATER:
+                self._pause_reading()
+        self._proceed()
 
     def eof_received(self) -> bool:
         """Part of `asyncio.Protocol`: commands that came before are still answered."""
         self._input_ended = True
-        self.wake()
+        self._proceed()
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -88,7 +118,9 @@ class SmtpConnection(SMTP):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.wake()
+        if self._task is None:
+            self.end_message()
+        self._wake()
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -101,17 +133,19 @@ class SmtpConnection(SMTP):
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
+        if self._choked:
+            self._choked = False
+            self._proceed()
 
     def stop(self) -> None:
         """End the session as soon as no command is running."""
         self.stopping = True
-        if self.waiting_for_command:
+        if self._task is None and self._transfer is None and not self._handshake_runs:
             self.end(reply.STOPPING, "server stopping")
-            self._input_ended = True
-            self.wake()
 
     def end(self, farewell: Reply | None, reason: str) -> None:
         """Send `farewell` after what is held back, and close; `reason` is for the log."""
+        self._input_ended = True
         if farewell is not None:
             self._replies.append(farewell.encode())
         self.write_replies()
@@ -130,60 +164,178 @@ class SmtpConnection(SMTP):
         line = status.encode("ascii") if isinstance(status, str) else status
         self._replies.append(line + b"\r\n")
 
-    async def flush(self) -> None:
-        """Send what is queued, waiting for a client that does not read."""
-        self.write_replies()
-        if self._writable is not None:
-            await self._writable
-
     def write_replies(self) -> None:
         """Send what is queued."""
         if self._replies and not self.client.is_closing():
             self.client.write(b"".join(self._replies))
         self._replies.clear()
 
+    def has_unread_input(self) -> bool:
+        """Whether the client sent something that was not yet taken."""
+        return len(self._lines) > 0
+
+    # The conversation.
+
+    def _proceed(self) -> None:
+        """Do what can be done with what has come, until something must be waited for."""
+        if self._task is not None:
+            self._wake()
+            return
+        if self._choked or self._handshake_runs:
+            return
+        acted = False
+        while self._task is None and not self.client.is_closing() and self._act():
+            acted = True
+            if len(self._replies) > MAXIMUM_HELD_REPLIES and self._must_wait_for_client():
+                break
+        if self.client.is_closing():
+            return
+        waiting = self._task is None and not self._handshake_runs
+        if acted and waiting and self._transfer is None:
+            self._expect_command()
+        if self._must_wait_for_client() or not waiting:
+            return
+        if self._input_ended:
+            self.end(None, "peer closed")
+        else:
+            self._resume_reading()
+
+    def _act(self) -> bool:
+        """One command, or the next step of a message; False if there is nothing to act on."""
+        transfer = self._transfer
+        try:
+            if transfer is not None:
+                if transfer.finished or transfer.abandoned:
+                    self.take_message(transfer)
+                elif transfer.needs_spooling:
+                    self.start(self._spool(transfer))
+                    return True
+                else:
+                    return False
+            else:
+                line = self._lines.next_line(self.line_limit())
+                if line is None:
+                    return False
+                self.perform(line)
+        except Exception as failure:
+            self.answer_failure(failure)
+        if self._task is None and not self.client.is_closing():
+            self.command_ended()
+        return True
+
+    def _must_wait_for_client(self) -> bool:
+        self.write_replies()
+        self._choked = self._writable is not None
+        return self._choked
+
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        """Do what has to wait; nothing else is executed meanwhile."""
+        self._task = start_task(self._finish(work), name="smtp command")
+
+    async def _finish(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except PeerGoneError:
+            self.end(None, "peer closed")
+        except asyncio.CancelledError:
+            self.end(reply.STOPPING, "server stopping")
+            raise
+        except Exception as failure:
+            self.answer_failure(failure)
+        finally:
+            self._task = None
+        if self.client.is_closing():
+            self.end_message()
+            return
+        if self._transfer is None:
+            self.command_ended()
+            self._expect_command()
+        self._proceed()
+
+    # Commands that wait for more lines, and the data of a message.
+
     async def next_line(self, limit: int) -> bytes:
-        """The next line, without CRLF.
+        """The next line, without CRLF, for a command that runs in a task.
 
         Raises as `CommandLines.next_line`, and `PeerGoneError` when no more will come.
         """
         while (line := self._lines.next_line(limit)) is None:
-            await self.more_input()
-        if len(self._replies) > MAXIMUM_HELD_REPLIES:
-            await self.flush()
+            await self._more_input()
         return line
 
-    async def receive_data(self, message: SpooledMessage) -> DataTransfer:
-        """Receive the data of a message, spooling it as needed, up to its end.
+    async def _more_input(self) -> None:
+        self._resume_reading()
+        self.write_replies()
+        if self._writable is not None:
+            # Something may arrive meanwhile: the caller looks again.
+            await self._writable
+            return
+        if self._input_ended or self.client.is_closing():
+            raise PeerGoneError("the client closed the connection")
+        self._arrival = self.loop.create_future()
+        await self._arrival
 
-        Raises `PeerGoneError`.
-        """
+    def begin_message(self, message: SpooledMessage) -> None:
+        """What comes from now on is the data of a message, spooled as needed, up to its end."""
         settings = self.settings
         transfer = DataTransfer(message, settings.size_limit, settings.memory_limit)
-        self._message_overdue = self.loop.time() + settings.message_timeout
         self._transfer = transfer
-        self.expect_by(self._data_deadline())
-        try:
-            if len(self._lines):
-                self._feed_transfer(transfer, self._lines.take_all())
-            while not (transfer.finished or transfer.abandoned):
-                if transfer.needs_spooling:
-                    await self._spool(transfer)
-                else:
-                    await self.more_input()
-        finally:
-            self._transfer = None
-        return transfer
+        self._receives_data = True
+        self._message_overdue = self.loop.time() + settings.message_timeout
+        self._expect_by(self._data_deadline())
+        if len(self._lines):
+            self._feed_transfer(transfer, self._lines.take_all())
 
-    def has_unread_input(self) -> bool:
-        """Whether the client sent something that was not yet taken."""
-        return len(self._lines) > 0
+    def end_message(self) -> None:
+        """The message that came in is answered, or its client is gone: free it."""
+        if self._transfer is not None:
+            self._transfer.message.close()
+            self._transfer = None
+            self._receives_data = False
+
+    def _feed_transfer(self, transfer: DataTransfer, data: bytes) -> bool:
+        """Give octets to the message; return whether the session must act."""
+        transfer.feed(data)
+        if transfer.finished:
+            # From here on octets are commands again, even before the message is answered.
+            self._receives_data = False
+            self._lines.feed(transfer.leftover)
+            return True
+        if transfer.needs_spooling or transfer.abandoned:
+            self._pause_reading()
+            return True
+        return False
+
+    async def _spool(self, transfer: DataTransfer) -> None:
+        self.suspend_deadline()
+        try:
+            await self.loop.run_in_executor(None, transfer.message.spool)
+        except OSError as failure:
+            _log.error("a message cannot be spooled: %s", failure)
+            transfer.refuse(reply.NO_SPACE)
+        self._expect_by(self._data_deadline())
+
+    def begin_handshake(self) -> None:
+        """Nothing is expected of the session until `handshake_ended`."""
+        self._handshake_runs = True
+        self.suspend_deadline()
+
+    def handshake_ended(self) -> None:
+        """Commands are expected again."""
+        self._handshake_runs = False
+        self.command_ended()
+        self._expect_command()
+
+    # Deadlines.
 
     def suspend_deadline(self) -> None:
         """No deadline while the delay is ours."""
         self._deadline = math.inf
 
-    def expect_by(self, deadline: float) -> None:
+    def _expect_command(self) -> None:
+        self._expect_by(self.loop.time() + self.settings.command_timeout)
+
+    def _expect_by(self, deadline: float) -> None:
         """End the session at `deadline` (loop time) unless it is moved before."""
         self._deadline = deadline
         if self._timer is None or self._timer.when() > deadline:
@@ -202,49 +354,15 @@ class SmtpConnection(SMTP):
             self._start_timer(min(self._deadline, now + self.settings.command_timeout))
             return
         self.end(reply.TIMED_OUT, "time-out")
-        self._input_ended = True
-        self.wake()
+        self._wake()
 
     def _data_deadline(self) -> float:
         return min(self.loop.time() + self.settings.data_timeout, self._message_overdue)
 
-    async def more_input(self) -> None:
-        """Send what is queued, then wait until something arrives. Raises `PeerGoneError`."""
-        self._resume_reading()
-        self.write_replies()
-        if self._writable is not None:
-            # Something may arrive meanwhile: the caller looks again.
-            await self._writable
-            return
-        if self._input_ended or self.client.is_closing():
-            raise PeerGoneError("the client closed the connection")
-        self._arrival = self.loop.create_future()
-        await self._arrival
+    # Flow control.
 
-    def _feed_transfer(self, transfer: DataTransfer, data: bytes) -> bool:
-        """Give octets to the message; return whether the session must act."""
-        transfer.feed(data)
-        if transfer.finished:
-            # From here on octets are commands again, even before the session wakes up.
-            self._transfer = None
-            self._lines.feed(transfer.leftover)
-            return True
-        if transfer.needs_spooling or transfer.abandoned:
-            self._pause_reading()
-            return True
-        return False
-
-    async def _spool(self, transfer: DataTransfer) -> None:
-        self.suspend_deadline()
-        try:
-            await self.loop.run_in_executor(None, transfer.message.spool)
-        except OSError as failure:
-            _log.error("a message cannot be spooled: %s", failure)
-            transfer.refuse(reply.NO_SPACE)
-        self.expect_by(self._data_deadline())
-
-    def wake(self) -> None:
-        """Let `more_input` return."""
+    def _wake(self) -> None:
+        """Let a command go on that waits for input."""
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 

@@ -17,11 +17,11 @@ from mailfront.errors import (
     BackendError,
     KeystoreError,
     LineTooLongError,
-    PeerGoneError,
     SmtpRefusalError,
 )
 from mailfront.front.settings import HTTP_VERBS
 from mailfront.front.smtp.connection import SmtpConnection
+from mailfront.front.smtp.data_transfer import DataTransfer
 from mailfront.front.smtp.extensions import ehlo_response, exchange_credentials
 from mailfront.front.smtp.reception import Reception
 from mailfront.front.smtp.settings import Role, SmtpSettings
@@ -29,6 +29,7 @@ from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
 from mailfront.interfaces.authenticator import Authenticator, Refusal
 from mailfront.interfaces.peer import TlsFacts
+from mailfront.interfaces.tasks import run_at_once
 from mailfront.protocol.smtp import reply
 from mailfront.protocol.smtp.address import is_hello_name, parse_forward_path, parse_reverse_path
 from mailfront.protocol.smtp.commands import (
@@ -65,45 +66,24 @@ class SmtpSession(SmtpConnection):
         self._forget_everything()
         self.client.write(f"220 {self.hostname} ESMTP\r\n".encode("ascii"))
 
-    async def _handle_client(self) -> None:
-        try:
-            while not self.client.is_closing():
-                await self._next_command()
-                if not self.client.is_closing():
-                    self._apply_limits()
-        except PeerGoneError:
-            self.end(None, "peer closed")
-        except asyncio.CancelledError:
-            self.end(reply.STOPPING, "server stopping")
-            raise
-
-    async def _next_command(self) -> None:
-        try:
-            line = await self._command_line()
-            await self._execute(line)
-        except LineTooLongError:
+    def answer_failure(self, failure: Exception) -> None:
+        """Reply to a command that raised: the protocol's reply, or a reference to our log."""
+        if isinstance(failure, LineTooLongError):
             self.send(reply.LINE_TOO_LONG)
-        except SmtpRefusalError as refusal:
-            self.send(Reply.of(refusal))
-        except BackendError as failure:
+        elif isinstance(failure, SmtpRefusalError):
+            self.send(Reply.of(failure))
+        elif isinstance(failure, BackendError):
             _log.error("peer=%s command failed: %s", self.client.peer, failure)
             self.send(reply.TEMPORARY_FAILURE if failure.temporary else reply.PERMANENT_FAILURE)
-        except PeerGoneError:
-            raise
-        except Exception as error:
-            await self.push(await self.handle_exception(error))
+        else:
+            self._report_fault(failure)
 
-    async def _command_line(self) -> bytes:
-        self.expect_by(self.loop.time() + self.settings.command_timeout)
-        self.waiting_for_command = True
-        try:
-            return await self.next_line(
-                AUTH_LINE_LIMIT if self._login_possible() else EXTENDED_LINE_LIMIT
-            )
-        finally:
-            self.waiting_for_command = False
+    def line_limit(self) -> int:
+        """How long the next command line may be."""
+        return AUTH_LINE_LIMIT if self._login_possible() else EXTENDED_LINE_LIMIT
 
-    async def _execute(self, line: bytes) -> None:
+    def perform(self, line: bytes) -> None:
+        """Execute a command line."""
         verb, _, argument = line.partition(b" ")
         verb = verb.upper()
         if verb in HTTP_VERBS:
@@ -124,7 +104,11 @@ class SmtpSession(SmtpConnection):
             except UnicodeDecodeError:
                 self.send(reply.NOT_TEXT)
                 return
-            await getattr(self, f"smtp_{name}")(text)
+            work = getattr(self, f"smtp_{name}")(text)
+            if command.waits:
+                self.start(work)
+            else:
+                run_at_once(work)
 
     def _refusal(self, command: Command, argument: bytes) -> Reply | None:
         """Why the command is not allowed in this state."""
@@ -148,7 +132,8 @@ class SmtpSession(SmtpConnection):
         if answer.is_protocol_error and answer is not reply.MAIL_FIRST:
             self._protocol_errors += 1
 
-    def _apply_limits(self) -> None:
+    def command_ended(self) -> None:
+        """End a session that went too far, or whose server stops."""
         if self._protocol_errors >= self.settings.bad_command_limit:
             self.reception.count("too_many_errors")
             self.end(reply.TOO_MANY_ERRORS, "too many errors")
@@ -177,15 +162,15 @@ class SmtpSession(SmtpConnection):
         self.reception.count(event)
         _log.warning("service=%s peer=%s %s", self.reception.role.value, self.client.peer, what)
 
-    async def handle_exception(self, error: Exception) -> str:
-        """Log a fault of ours under a reference; return the reply that tells no more than that."""
+    def _report_fault(self, failure: Exception) -> None:
+        """Log a fault of ours under a reference; reply no more than that."""
         reference = secrets.token_hex(4)
         self.reception.count("internal_errors")
         _log.error(
             "reference=%s peer=%s SMTP command failed",
-            reference, self.client.peer, exc_info=error,
+            reference, self.client.peer, exc_info=failure,
         )  # fmt: skip
-        return reply.internal_error(reference).encode().decode("ascii").rstrip()
+        self.send(reply.internal_error(reference))
 
     async def smtp_HELO(self, hostname: str) -> None:
         """RFC 5321 section 4.1.1.1."""
@@ -228,13 +213,11 @@ class SmtpSession(SmtpConnection):
                 _log.error("peer=%s no TLS: %s", self.client.peer, failure)
                 self.end(None, "no certificate")
                 return
-            self.suspend_deadline()
-            while self.facts.tls is None:
-                await self.more_input()
+            self.begin_handshake()
 
     def _tls_established(self, facts: TlsFacts) -> None:
         self._forget_everything()
-        self.wake()
+        self.handshake_ended()
 
     async def smtp_AUTH(self, arg: str) -> None:
         """RFC 4954."""
@@ -336,19 +319,15 @@ class SmtpSession(SmtpConnection):
             self.send(reply.NO_VALID_RECIPIENTS)
             return
         self.send(reply.SEND_DATA)
-        message = SpooledMessage(self.settings.spool_directory)
-        try:
-            await self._take_message(message)
-        finally:
-            message.close()
-            self._set_rset_state()
+        self.begin_message(SpooledMessage(self.settings.spool_directory))
 
-    async def _take_message(self, message: SpooledMessage) -> None:
-        transfer = await self.receive_data(message)
+    def take_message(self, transfer: DataTransfer) -> None:
+        """Hand over the message that has come in, or refuse it."""
         if transfer.refusal is None:
             self.suspend_deadline()
-            self.send(await self.reception.handle_DATA(self.facts, self.transaction, message))
+            self.start(self._hand_over(transfer.message))
             return
+        self._message_answered()
         self.reception.count("messages_refused")
         if transfer.refusal is reply.BARE_LINE_END:
             self._report_attack("bare_line_ends", "bare CR or LF in a message")
@@ -356,6 +335,16 @@ class SmtpSession(SmtpConnection):
             self.end(transfer.refusal, "message without end")
         else:
             self.send(transfer.refusal)
+
+    async def _hand_over(self, message: SpooledMessage) -> None:
+        try:
+            self.send(await self.reception.handle_DATA(self.facts, self.transaction, message))
+        finally:
+            self._message_answered()
+
+    def _message_answered(self) -> None:
+        self.end_message()
+        self._set_rset_state()
 
     async def smtp_RSET(self, arg: str) -> None:
         """RFC 5321 section 4.1.1.5."""

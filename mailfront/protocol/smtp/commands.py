@@ -15,19 +15,21 @@ AUTH_LINE_LIMIT = MAXIMUM_RESPONSE_OCTETS + len(b"\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """When a command is allowed, and how long its line may be."""
+    """When a command is allowed, how long its line may be, and whether it waits for anything (a
+    further line, a decision) before it is answered."""
 
     after_hello: bool = False
     after_login: bool = False
     takes_argument: bool = True
     line_limit: int = COMMAND_LINE_LIMIT
+    waits: bool = False
 
 
 COMMANDS = {
     "HELO": Command(),
     "EHLO": Command(),
     "STARTTLS": Command(takes_argument=False),
-    "AUTH": Command(after_hello=True, line_limit=AUTH_LINE_LIMIT),
+    "AUTH": Command(after_hello=True, line_limit=AUTH_LINE_LIMIT, waits=True),
     "MAIL": Command(after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT),
     "RCPT": Command(after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT),
     "DATA": Command(after_hello=True, after_login=True, takes_argument=False),

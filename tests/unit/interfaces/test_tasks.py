@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from mailfront.interfaces.tasks import start_task
+from mailfront.interfaces.tasks import run_at_once, start_task
 
 
 async def test_a_task_is_named_and_gives_its_result() -> None:
@@ -57,3 +57,26 @@ async def test_a_cancelled_task_is_no_failure(caplog: pytest.LogCaptureFixture) 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert caplog.records == []
+
+
+async def test_a_coroutine_that_waits_for_nothing_runs_at_once() -> None:
+    async def answer() -> int:
+        return 42
+
+    assert run_at_once(answer()) == 42
+
+
+async def test_a_coroutine_that_would_have_to_wait_is_refused() -> None:
+    async def wait() -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="had to wait"):
+        run_at_once(wait())
+
+
+def test_a_failure_leaves_a_coroutine_that_runs_at_once() -> None:
+    async def fail() -> None:
+        raise ValueError("bad")
+
+    with pytest.raises(ValueError, match="bad"):
+        run_at_once(fail())
