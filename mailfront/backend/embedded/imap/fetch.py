@@ -25,7 +25,7 @@ from mailfront.store.mailbox import FlagChange, MessageRecord
 # Bodies are fetched one after the other; `\Seen` is set for so many ahead of what the client got.
 _BATCH_WITH_BODIES = 20
 # Octets of messages that are taken apart while other sessions wait.
-_COMPUTED_INLINE = 64 * 1024
+_COMPUTED_INLINE = 16 * 1024
 
 _HEADER_TEXTS = (SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
 

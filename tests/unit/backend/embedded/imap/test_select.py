@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from mailfront.store import scan, storage
+from mailfront.store.index import Index
+from mailfront.store.mail_store import MailStore
+from mailfront.store.maildir import Maildir
 from tests.support.imap_session import ImapSession
 
 
@@ -61,3 +67,21 @@ async def test_unselect_and_examine_remove_nothing(inbox: ImapSession) -> None:
     await inbox.expect_ok(b"CLOSE")
     assert b"3 EXISTS" in await inbox.expect_ok(b"SELECT INBOX")
     assert (await inbox.ask(b"UNSELECT x")).tagged.startswith(b"BAD ")
+
+
+async def test_selecting_what_did_not_change_lists_no_directory_reads_no_rows_and_needs_no_thread(
+    session: ImapSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the directories had last changed long before they were looked at.
+    monkeypatch.setattr(storage, "CLOCK_TICK", 0)
+    monkeypatch.setattr(scan, "CLOCK_TICK", 0)
+    await session.append(b"Subject: x\r\n\r\n")
+    await session.expect_ok(b"SELECT INBOX")
+    await session.expect_ok(b"SELECT Sent")
+    counted: list[str] = []
+    work = [(Maildir, "names_in"), (Index, "all_summaries"), (MailStore, "run")]
+    for owner, name in [*work, (MailStore, "obtain")]:
+        monkeypatch.setattr(owner, name, lambda *_, name=name: counted.append(name))
+    for command in (b"SELECT INBOX", b"NOOP", b"EXAMINE INBOX", b"STATUS INBOX (MESSAGES)"):
+        await session.expect_ok(command)
+    assert counted == []
