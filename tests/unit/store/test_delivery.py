@@ -1,28 +1,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from mailfront.store import delivery
 from mailfront.store.delivery import deliver_to_all
-from mailfront.store.mail_store import MailStore
 from mailfront.store.maildir import Maildir
 
 MESSAGE = [b"Subject: hello\r\n\r\n", b"x" * 300_000, b"\r\n"]
 WHOLE = b"".join(MESSAGE)
-
-
-class Killed(Protocol):
-    step: int
-    finished: bool
-
-
-Crashes = Callable[[Callable[[], None]], Iterator[Killed]]
 
 
 @pytest.fixture
@@ -98,22 +86,3 @@ def test_a_missing_recipient_directory_leaves_nothing_anywhere(maildirs: list[Ma
     for maildir in maildirs:
         assert visible(maildir) == []
     assert list(maildirs[0].tmp.iterdir()) == []
-
-
-def test_a_process_killed_anywhere_leaves_whole_messages_or_none(
-    tmp_path: Path, crashes: Crashes
-) -> None:
-    users = ["alice@example.test", "bob@example.test"]
-
-    def deliver() -> None:
-        MailStore(tmp_path).deliver(users, MESSAGE)
-
-    acknowledged = 0
-    for killed in crashes(deliver):
-        acknowledged += killed.finished
-        with closing(MailStore(tmp_path)) as store:
-            for user in users:
-                with store.account(user).opened("INBOX") as inbox:
-                    assert all(inbox.read(uid) == WHOLE for uid in inbox.uids()), killed
-                    assert len(inbox) >= acknowledged
-    assert acknowledged == 1
