@@ -62,15 +62,22 @@ class ClientHelloReader:
         self._received += data
         while (fragment := self._next_fragment()) is not None:
             self._message += fragment
-            if self._message[0] != _CLIENT_HELLO:
-                raise ClientHelloError("another message than a ClientHello")
-            if len(self._message) >= _MESSAGE_HEADER:
-                length = _MESSAGE_HEADER + int.from_bytes(self._message[1:4], "big")
-                if len(self._message) >= length:
-                    return bytes(self._message[:length])
+            length = self._announced_length()
+            if length is not None and len(self._message) >= length:
+                return bytes(self._message[:length])
         if len(self._received) > MAXIMUM_OCTETS:
             raise ClientHelloError(f"more than {MAXIMUM_OCTETS} octets without a ClientHello")
         return None
+
+    def _announced_length(self) -> int | None:
+        if self._message[0] != _CLIENT_HELLO:
+            raise ClientHelloError("another message than a ClientHello")
+        if len(self._message) < _MESSAGE_HEADER:
+            return None
+        length = _MESSAGE_HEADER + int.from_bytes(self._message[1:_MESSAGE_HEADER], "big")
+        if length > MAXIMUM_OCTETS:
+            raise ClientHelloError(f"a ClientHello of more than {MAXIMUM_OCTETS} octets")
+        return length
 
     @property
     def received(self) -> bytes:

@@ -17,7 +17,13 @@ from mailfront.tls.client_hello import (
     parse_client_hello,
     whole_in_one_record,
 )
-from tests.support.client_hello import RECORD_HEADER, client_hello, in_records
+from tests.support.client_hello import (
+    RECORD_HEADER,
+    client_hello,
+    extension,
+    in_records,
+    made_hello,
+)
 
 HELLO = client_hello(["imap", "h2"])
 MESSAGE = HELLO[RECORD_HEADER:]
@@ -29,16 +35,6 @@ def fed(pieces: list[bytes]) -> bytes | None:
         assert message is None
         message = reader.feed(piece)
     return message
-
-
-def extension(number: int, content: bytes) -> bytes:
-    return number.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
-
-
-def hello_with(extensions: bytes, version: bytes = b"\x03\x03") -> bytes:
-    body = version + bytes(32) + b"\x00" + b"\x00\x02\x13\x01" + b"\x01\x00"
-    body += len(extensions).to_bytes(2, "big") + extensions
-    return b"\x01" + len(body).to_bytes(3, "big") + body
 
 
 def test_protocols_name_and_versions_are_told() -> None:
@@ -55,12 +51,12 @@ def test_a_client_without_extensions_offers_its_one_version() -> None:
 
 
 def test_versions_that_only_keep_servers_tolerant_are_left_out() -> None:
-    hello = parse_client_hello(hello_with(extension(43, b"\x06\x3a\x3a\x03\x04\x03\x03")))
+    hello = parse_client_hello(made_hello(extension(43, b"\x06\x3a\x3a\x03\x04\x03\x03")))
     assert hello.versions == (0x0304, 0x0303)
 
 
 def test_a_server_name_of_another_kind_is_none() -> None:
-    assert parse_client_hello(hello_with(extension(0, b"\x00\x04\x01\x00\x01a"))).server_name == ""
+    assert parse_client_hello(made_hello(extension(0, b"\x00\x04\x01\x00\x01a"))).server_name == ""
 
 
 @pytest.mark.parametrize(
@@ -69,7 +65,7 @@ def test_a_server_name_of_another_kind_is_none() -> None:
 )
 def test_a_malformed_list_of_protocols_is_an_error(content: bytes) -> None:
     with pytest.raises(ClientHelloError):
-        offered_protocols(hello_with(extension(16, content)))
+        offered_protocols(made_hello(extension(16, content)))
 
 
 def test_a_name_of_sixteen_letters_is_not_taken_for_the_extension() -> None:
@@ -115,12 +111,17 @@ def test_what_does_not_begin_as_a_client_hello_is_an_error(octets: bytes) -> Non
         fed([octets[at : at + 1] for at in range(len(octets))])
 
 
-def test_a_message_without_end_is_an_error() -> None:
-    reader = ClientHelloReader()
-    record = b"\x16\x03\x01\x40\x00" + b"\x01\xff\xff\xff" + bytes(2**14 - 4)
-    assert reader.feed(record) is None
+@pytest.mark.parametrize("length", [b"\xff\xff\xff", b"\x00\x80\x00"])
+def test_a_message_that_is_announced_too_long_is_an_error(length: bytes) -> None:
     with pytest.raises(ClientHelloError):
-        reader.feed((record[:5] + bytes(2**14)) * (MAXIMUM_OCTETS // len(record) + 1))
+        ClientHelloReader().feed(b"\x16\x03\x01\x00\x04\x01" + length)
+
+
+def test_a_message_in_too_many_records_is_an_error() -> None:
+    reader = ClientHelloReader()
+    assert reader.feed(b"\x16\x03\x01\x00\x04\x01\x00\x7f\x00") is None
+    with pytest.raises(ClientHelloError):
+        reader.feed(b"\x16\x03\x01\x00\x01\x00" * (MAXIMUM_OCTETS // 6))
 
 
 @given(st.binary(max_size=200))
