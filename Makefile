@@ -9,6 +9,8 @@ HOME_DIR ?= ./var
 INSTALLED := $(VENV)/.installed
 INSTALLED_FOR_TESTS := $(VENV)/.installed-for-tests
 BIN := $(VENV)/bin
+# As many processes as processors. The tests of one file stay together, for they share a server.
+IN_PARALLEL := --numprocesses auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint test-packages test-debian13 format bench-quick clean
@@ -20,14 +22,14 @@ run: $(INSTALLED) ## Serve mail on loopback from $(HOME_DIR), made on the first 
 	@exec $(BIN)/mailfront quickstart --home "$(HOME_DIR)"
 
 test: $(INSTALLED_FOR_TESTS) test-packages lint ## Install what the tests need, then run all checks and tests
-	$(BIN)/pytest tests/unit
-	$(BIN)/pytest tests/integration
-	$(BIN)/pytest tests/interop
+	$(BIN)/pytest $(IN_PARALLEL) tests/unit
+	$(BIN)/pytest $(IN_PARALLEL) tests/integration
+	$(BIN)/pytest $(IN_PARALLEL) tests/interop
 
 lint: $(INSTALLED_FOR_TESTS) ## Run ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict mailfront bench tests
+	$(BIN)/mypy --strict mailfront bench tests docs
 	$(BIN)/lint-imports
 
 test-packages: # the Debian packages of the tests' list, as far as this machine allows
