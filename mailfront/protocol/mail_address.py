@@ -21,11 +21,19 @@ MAXIMUM_ADDRESS_OCTETS = 254
 _MAXIMUM_TEXT = 1024
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+")
+# What nearly every address looks like; it is its own canonical spelling.
+_CANONICAL = re.compile(
+    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
+)
+_MAXIMUM_SIMPLE = 64
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
 def canonical_address(text: str) -> str:
     """Return the one spelling of the address `text`. Raises `AddressError`."""
+    if len(text) <= _MAXIMUM_SIMPLE and _CANONICAL.fullmatch(text) and "xn--" not in text:
+        return text
     if len(text) > _MAXIMUM_TEXT:
         raise AddressError("an address is too long")
     local, at, domain = text.rpartition("@")

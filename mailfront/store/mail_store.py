@@ -43,6 +43,9 @@ class MailStore:
         self.root = root
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
         self._workers = WorkerThreads(THREADS, "store-worker")
+        self._inbox_of = functools.lru_cache(RECENT_ACCOUNTS)(
+            lambda user: Maildir(root / account_directory(user) / MAILDIR)
+        )
         self._poller = ChangePoller()
         self._accounts: WeakValueDictionary[str, Account] = WeakValueDictionary()
         self._recent_accounts: deque[Account] = deque(maxlen=RECENT_ACCOUNTS)
@@ -110,7 +113,7 @@ class MailStore:
 
     def _inbox(self, user: str) -> Maildir:
         """Where mail for a user goes; an account is made only if there is none on disk."""
-        inbox = Maildir(self.root / account_directory(user) / MAILDIR)
+        inbox = self._inbox_of(user)
         if not is_maildir(inbox.path):
             self.account(user)
         return inbox
