@@ -10,6 +10,7 @@ from mailfront.keystore.internal_token import InternalToken
 from mailfront.server.policies import policy_of
 from mailfront.tls.alpn import PROTOCOLS
 from mailfront.tls.personality import ContextSlot
+from mailfront.tls.sni import CertificateNames
 
 # Every service that presents a certificate, with its ALPN names.
 ALPN = PROTOCOLS
@@ -59,7 +60,15 @@ class ServiceContexts:
                 raise ConfigurationError(
                     f"{option} = {','.join(nicknames)}: {failure.what}", remedy=failure.remedy
                 ) from failure
+        self._follow_names(configuration, token)
         return changed
+
+    def _follow_names(self, configuration: Configuration, token: InternalToken) -> None:
+        names = None
+        if configuration.boolean("local.service.ssl.sni"):
+            names = CertificateNames(token.inventory().records)
+        for slot in self.slots.values():
+            slot.serve_names(names, token)
 
     def problems(self) -> list[str]:
         """Why services present an older certificate than the one configured."""

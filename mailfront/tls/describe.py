@@ -8,9 +8,15 @@ from mailfront.interfaces.peer import TlsFacts
 
 
 class MailSslObject(ssl.SSLObject):
-    """An `ssl.SSLObject` that remembers the server name the client asked for (SNI, RFC 6066 3)."""
+    """An `ssl.SSLObject` that remembers the server name the client asked for (SNI, RFC 6066 3).
+
+    Where that name chose other certificates than the personality, `served_nickname` is theirs, and
+    `service_context` the context in which the handshake began.
+    """
 
     requested_name: str | None = None
+    served_nickname: str = ""
+    service_context: ssl.SSLContext | None = None
 
 
 def remember_server_name(
@@ -22,15 +28,19 @@ def remember_server_name(
 
 
 def describe(tls: ssl.SSLObject, nickname: str) -> TlsFacts:
-    """Facts of an established connection that presented the certificate `nickname`."""
+    """Facts of an established connection; `nickname` is that of the service's personality."""
     cipher = tls.cipher()
     suite, bits = (cipher[0], cipher[2]) if cipher is not None else ("none", 0)
+    server_name = None
+    if isinstance(tls, MailSslObject):
+        server_name = tls.requested_name
+        nickname = tls.served_nickname or nickname
     return TlsFacts(
         version=tls.version() or "none",
         suite=suite,
         bits=bits,
         resumed=bool(tls.session_reused),
         nickname=nickname,
-        server_name=tls.requested_name if isinstance(tls, MailSslObject) else None,
+        server_name=server_name,
         alpn=tls.selected_alpn_protocol(),
     )

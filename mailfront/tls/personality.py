@@ -19,6 +19,7 @@ from mailfront.tls.context import ServerContext, build_server_context
 from mailfront.tls.key_policy import require_fit_keys
 from mailfront.tls.policy import Policy
 from mailfront.tls.rotation import prove, prove_handshake
+from mailfront.tls.sni import CertificateNames, ServerNames
 
 _log = logging.getLogger("mailfront.tls")
 
@@ -48,12 +49,12 @@ class ContextSlot:
 
     `wanted_fingerprint` is that of the certificates which options and keystore ask for,
     `replaced_fingerprint` that of those which `current` took the place of; `refusals` counts
-    changes that were not taken over.
+    changes that were not taken over. `server_names` chooses by the name a client asks for.
     """
 
     __slots__ = (
         "_alpn", "_records", "_state", "current", "problem", "refusals", "replaced_fingerprint",
-        "service", "wanted_fingerprint",
+        "server_names", "service", "wanted_fingerprint",
     )  # fmt: skip
 
     def __init__(self, service: str, alpn: Sequence[str]) -> None:
@@ -63,6 +64,7 @@ class ContextSlot:
         self.wanted_fingerprint = ""
         self.replaced_fingerprint = ""
         self.refusals = 0
+        self.server_names = ServerNames(service, alpn)
         self._alpn = tuple(alpn)
         self._state: tuple[object, ...] = ()
         self._records: dict[str, CertificateRecord] = {}
@@ -88,6 +90,7 @@ class ContextSlot:
             self._prove(token, records)
             fresh = build_server_context(personality, policy, alpn=self._alpn, tickets=tickets)
             prove_handshake(fresh.ssl_context, [record.certificate for record in records])
+            fresh.ssl_context.sni_callback = self.server_names.choose
         except OperatorError as failure:
             if self.current is None:
                 raise
@@ -99,6 +102,14 @@ class ContextSlot:
         for warning in fresh.warnings():
             _log.warning("service=%s %s", self.service, warning)
         return True
+
+    def serve_names(self, names: CertificateNames | None, token: InternalToken) -> None:
+        """Present the certificates of `names` to clients that ask for them; None: nobody's."""
+        if names is None or self.current is None:
+            self.server_names.turn_off()
+            return
+        current = self.current
+        self.server_names.follow(names, current.certificates, token.credentials, current.policy)
 
     def _prove(self, token: InternalToken, records: Sequence[CertificateRecord]) -> None:
         changed = [

@@ -160,6 +160,18 @@ OPTIONS = (
         "certificate rather than its key must be told of each renewal.",
         Effect.LIVE,
     ),
+    Option(
+        "local.service.ssl.sni",
+        Boolean(),
+        "yes",
+        "Whether a client that asks for a host name (SNI, RFC 6066 section 3) for which the "
+        "service's own certificates are not, but another one in the certificate database is, gets "
+        "that one. Only certificates with a private key count, those made for clients alone do "
+        "not, and a wildcard stands for one label. Any other client gets the service's own. With "
+        "`no` they all do, as in the original: for databases that hold certificates which must "
+        "not be shown.",
+        Effect.LIVE,
+    ),
     *(_nicknames(service, title) for service, title in _SERVICES.items()),
     *(option for each in _SERVICES.items() for option in _policy_of_service(*each)),
     *(_session_tickets(service, title) for service, title in _SERVICES.items()),
