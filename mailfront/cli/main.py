@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mailfront.cli import check, control, init, quickstart, serve, user
+from mailfront.cli import check, ciphers, control, doctor, init, quickstart, serve, user
 from mailfront.cli.output import run_command
 from mailfront.version import VERSION
 
@@ -22,13 +22,15 @@ examples:
   mailfront init --home /srv/mail --domain example.org
   mailfront user add ann@example.org --home /srv/mail
   mailfront check --home /srv/mail           is everything right? exit 1 and a line per problem
+  mailfront ciphers --home /srv/mail         which TLS versions and suites, and why
   mailfront serve --home /srv/mail
   mailfront status --home /srv/mail
+  mailfront doctor mail.example.org:993      what clients see of its TLS
 
 Certificates: msgcert --help. Options: configutil --help.
 Exit status: 0 done, 1 failed, 2 wrong usage."""
 
-COMMANDS = (init, quickstart, serve, check, control, user)
+COMMANDS = (init, quickstart, serve, check, doctor, ciphers, control, user)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

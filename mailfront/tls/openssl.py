@@ -116,6 +116,11 @@ def _pointer(context: ssl.SSLContext) -> int | None:
     return ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
 
 
+def linked_version() -> str:
+    """The name and version of the linked OpenSSL, without its date."""
+    return " ".join(ssl.OPENSSL_VERSION.split()[:2])
+
+
 @functools.cache
 def linked_library() -> LinkedLibrary | str:
     """The library that `_ssl` is linked to, proved; or why there is none to use."""

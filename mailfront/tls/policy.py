@@ -75,15 +75,19 @@ class Policy:
         """Whether TLS 1.0 or 1.1 is enabled."""
         return self.minimum_version < ssl.TLSVersion.TLSv1_2
 
+    @property
+    def dangers(self) -> tuple[str, ...]:
+        """What the operator asked for that puts clients at risk."""
+        if not self.has_old_versions:
+            return ()
+        return (
+            f"{version_name(self.minimum_version)} is enabled, which RFC 8996 forbids: every "
+            "client may be attacked through it; disable it as soon as the old ones are gone",
+        )
+
     def warnings(self) -> list[str]:
         """What an operator must be told: what is dangerous, and what was asked for in vain."""
-        found = []
-        if self.has_old_versions:
-            found.append(
-                f"{version_name(self.minimum_version)} is enabled, which RFC 8996 forbids: every "
-                "client may be attacked through it; disable it as soon as the old ones are gone"
-            )
-        return found + [str(refusal) for refusal in self.refused]
+        return [*self.dangers, *map(str, self.refused)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ def _lack(suite: Suite) -> str:
         )
     else:
         known = suite.openssl in openssl.implemented_suites()
-    return "" if known else f"{ssl.OPENSSL_VERSION} lacks it ({suite.reason})"
+    return "" if known else f"{openssl.linked_version()} lacks it ({suite.reason})"
 
 
 def make_policy(profile: Profile, versions: Versions, choice: Choice) -> Policy:
@@ -217,6 +221,18 @@ def _filter(setting: Setting, names: tuple[str, ...]) -> tuple[str, ...]:
     if not openssl.available(setting):
         return names
     return tuple(name for name in names if openssl.implements(setting, name))
+
+
+def standing(policy: Policy, suite: Suite) -> tuple[bool, str]:
+    """Whether a client can get `suite` under `policy`, and its place or the reason why not."""
+    if suite in policy.effective_suites:
+        return True, f"offered, number {policy.effective_suites.index(suite) + 1}"
+    profile = profile_named(policy.name)
+    if reason := profile.refusal(suite) or _lack(suite):
+        return False, reason
+    if suite in policy.suites + policy.tls13_suites:
+        return False, "not offered: the versions that have it are off"
+    return False, "permitted, but neither the profile nor the cipher list names it"
 
 
 def policy_named(name: str) -> Policy:

@@ -7,16 +7,21 @@ import os
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from mailfront.keystore import formats
 from mailfront.keystore.internal_token import Credentials
 
+SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
-def self_signed(nickname: str, name: str = "localhost") -> Credentials:
-    """Return a self-signed ECDSA certificate for `name`, valid for a day."""
-    key = ec.generate_private_key(ec.SECP256R1())
+
+def self_signed(
+    nickname: str, name: str = "localhost", *, key: SigningKey | None = None
+) -> Credentials:
+    """Return a self-signed certificate for `name`, valid for a day; of an ECDSA P-256 key unless
+    `key` is given."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
@@ -28,7 +33,7 @@ def self_signed(nickname: str, name: str = "localhost") -> Credentials:
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
+        .sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
     )
     passphrase = os.urandom(32).hex().encode()
     return Credentials(
