@@ -12,6 +12,7 @@ def test_names_and_defaults() -> None:
         "encryption.tlsminversion": "",
         "encryption.tlsmaxversion": "",
         "local.ssl.autorenewselfsigned": "no",
+        "local.service.ssl.sni": "yes",
         "local.imta.sslnicknames": "",
         "local.imap.sslnicknames": "",
         "local.pop.sslnicknames": "",
