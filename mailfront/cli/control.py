@@ -28,7 +28,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "status",
         help="what the running server serves",
         description="Show every port with its TLS mode, nickname, fingerprint, expiry and "
-        "connections, and every problem (on stderr). Exit status 1 if no server answers.",
+        "connections, and every problem and warning (on stderr). Exit status 1 if no server "
+        "answers.",
     )
     status.add_argument(
         "--strict", action="store_true", help="exit with 1 if the server reports a problem"
@@ -63,6 +64,8 @@ def run_status(arguments: argparse.Namespace) -> int:
         )
         for problem in status.problems:
             print_message(f"problem: {problem}")
+        for warning in status.warnings:
+            print_message(f"warning: {warning}")
     return EXIT_FAILED if status.problems and arguments.strict else EXIT_OK
 
 

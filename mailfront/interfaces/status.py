@@ -12,7 +12,8 @@ from typing import Any, Protocol
 class PortStatus:
     """One listening port. `tls` is `implicit`, `starttls` or `none`. `fingerprint` is of the
     certificate served, `keystore_fingerprint` of the one that options and keystore ask for, both
-    divided by commas where there are several; `problem` is empty or says why they differ."""
+    divided by commas where there are several; `problem` is empty or says why they differ.
+    `policy` is the dated name of the TLS policy in force."""
 
     service: str
     name: str
@@ -25,6 +26,7 @@ class PortStatus:
     connections: int
     problem: str = ""
     keystore_fingerprint: str = ""
+    policy: str = ""
 
     @property
     def is_outdated(self) -> bool:
@@ -46,7 +48,8 @@ class CertificateStatus:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """The whole server at one moment."""
+    """The whole server at one moment. `problems` are to be mended; `warnings` tell what was asked
+    for and is dangerous or has no effect."""
 
     version: str
     pid: int
@@ -56,6 +59,7 @@ class ServerStatus:
     problems: tuple[str, ...] = ()
     counters: dict[str, int] = field(default_factory=dict)
     certificates: tuple[CertificateStatus, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Plain values; times in ISO 8601, UTC."""
@@ -92,6 +96,7 @@ class ServerStatus:
                 "ports": ports,
                 "started": started,
                 "problems": tuple(record["problems"]),
+                "warnings": tuple(record["warnings"]),
                 "certificates": certificates,
             }
         )

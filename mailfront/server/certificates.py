@@ -9,6 +9,7 @@ from mailfront.errors import ConfigurationError, OperatorError
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.server.policies import policy_of
 from mailfront.tls.alpn import PROTOCOLS
+from mailfront.tls.openssl import unavailable_settings
 from mailfront.tls.personality import ContextSlot
 from mailfront.tls.sni import CertificateNames
 
@@ -75,3 +76,14 @@ class ServiceContexts:
         return [
             f"{service}: {slot.problem}" for service, slot in self.slots.items() if slot.problem
         ]
+
+    def warnings(self) -> list[str]:
+        """What the policies and personalities in force are warned of, and what this Python or
+        OpenSSL keeps a policy from setting."""
+        found = [
+            f"{service}: {warning}"
+            for service, slot in self.slots.items()
+            if slot.current is not None
+            for warning in slot.current.warnings()
+        ]
+        return found + unavailable_settings()

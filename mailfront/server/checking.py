@@ -28,6 +28,7 @@ from mailfront.listener.sockets import bind
 from mailfront.server.certificates import ALPN, ServiceContexts, nickname_option, nicknames_of
 from mailfront.server.control import ask_server
 from mailfront.server.ports import check_distinct, planned_ports
+from mailfront.tls.openssl import unavailable_settings
 
 EXPIRY_WARNING_DAYS = 14
 
@@ -65,6 +66,7 @@ def check_server_root(root: ServerRoot) -> Findings:
         with token:
             if configuration is not None:
                 _check_personalities(root, configuration, token, findings)
+    findings.warnings += unavailable_settings()
     if configuration is not None:
         _check_ports(root, configuration, findings)
     return findings

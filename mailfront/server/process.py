@@ -41,6 +41,7 @@ from mailfront.server.privileges import drop_privileges
 from mailfront.server.reload import Reloader
 from mailfront.server.status import StatusReport
 from mailfront.server.wiring import BoundPort, Services, bind_ports
+from mailfront.tls.openssl import unavailable_settings
 
 _log = logging.getLogger("mailfront.server")
 
@@ -74,6 +75,8 @@ def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
         watch = KeystoreWatch(root.certificate_database)
         password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
         if warning := warning_about(password):
+            _log.warning(warning)
+        for warning in unavailable_settings():
             _log.warning(warning)
         token = InternalToken.open(root.certificate_database, password)
         server = _Server(root, configuration, token, watch)
@@ -118,7 +121,11 @@ class _Server:
         self._expiry = ExpiryWatch()
         self._certificates: list[CertificateStatus] = []
         self._status = StatusReport(
-            configuration, self._counters, self._problems, lambda: self._certificates
+            configuration,
+            self._counters,
+            self._problems,
+            lambda: self._certificates,
+            self._contexts.warnings,
         )
         self._reloader.on_change = self._tell_rotation
         self._reloader.on_refusal = self._count_refusals

@@ -23,6 +23,7 @@ class StatusReport:
         counters: Counters,
         problems: Callable[[], Sequence[str]],
         certificates: Callable[[], Sequence[CertificateStatus]],
+        warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self.ports: Sequence[ServicePort] = ()
         self.event_loop = ""
@@ -30,6 +31,7 @@ class StatusReport:
         self._counters = counters
         self._problems = problems
         self._certificates = certificates
+        self._warnings = warnings
         self._started = datetime.now(UTC)
 
     def status(self) -> ServerStatus:
@@ -43,6 +45,7 @@ class StatusReport:
             problems=tuple(self._problems()),
             counters=self._counters.values(),
             certificates=tuple(self._certificates()),
+            warnings=tuple(self._warnings()),
         )
 
     def _port(self, port: ServicePort) -> PortStatus:
@@ -60,6 +63,7 @@ class StatusReport:
             connections=len(port.connections),
             problem=port.slot.problem,
             keystore_fingerprint=port.slot.wanted_fingerprint if presents else "",
+            policy=context.policy.name if context is not None and presents else "",
         )
 
     def _tls(self, port: ServicePort) -> str:

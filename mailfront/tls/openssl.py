@@ -60,12 +60,13 @@ class Feature:
 
 
 class LinkedLibrary:
-    """The functions of the library that `_ssl` is linked to.
+    """The functions of the library that `_ssl` is linked to; `handle` finds further ones.
 
     Raises `AttributeError` if it does not export them.
     """
 
     def __init__(self, handle: ctypes.CDLL) -> None:
+        self.handle = handle
         self._control = handle.SSL_CTX_ctrl
         self._control.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p)
         self._control.restype = ctypes.c_long
@@ -110,6 +111,11 @@ class LinkedLibrary:
         # A refusal must not be taken for the error of a later call of `ssl` in this thread.
         self._clear_errors()
         return bool(answer == 1)
+
+
+def context_pointer(context: ssl.SSLContext) -> int | None:
+    """The `SSL_CTX *` of a context; meaningless unless `linked_library` was proved."""
+    return _pointer(context)
 
 
 def _pointer(context: ssl.SSLContext) -> int | None:
@@ -168,6 +174,15 @@ def feature(setting: Setting) -> Feature:
 def features() -> tuple[Feature, ...]:
     """How each setting is made here."""
     return tuple(map(feature, Setting))
+
+
+def unavailable_settings() -> list[str]:
+    """A sentence about each setting that cannot be made here; usually none."""
+    return [
+        f"{each.setting.value}: cannot be set, OpenSSL's own choice stays: {each.reason}"
+        for each in features()
+        if not each.available
+    ]
 
 
 def available(setting: Setting) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def test_a_problem_of_the_server_is_told_and_fails_where_that_was_asked_for(
     assert main(["status", "--home", str(home)]) == 0
     assert capsys.readouterr().err == "problem: imap: no such nickname\n"
     assert main(["status", "--strict", "--home", str(home)]) == 1
+
+
+def test_a_warning_is_told_and_is_no_problem(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(monkeypatch, replace(status(), warnings=("pop: dangerous",)).as_json())
+    assert main(["status", "--strict", "--home", str(home)]) == 0
+    assert capsys.readouterr().err == "warning: pop: dangerous\n"
 
 
 @pytest.mark.parametrize(("problems", "code"), [((), 0), (("x",), 1)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,6 +18,11 @@ STATUS = ServerStatus("1.0", 42, NOW, "uvloop", (CLEAR, IMAPS), ("a problem",), 
 
 def test_a_status_survives_json() -> None:
     assert ServerStatus.from_json(json.loads(json.dumps(STATUS.as_json()))) == STATUS
+
+
+def test_warnings_survive_too() -> None:
+    warned = replace(STATUS, warnings=("pop: dangerous",))
+    assert ServerStatus.from_json(json.loads(json.dumps(warned.as_json()))) == warned
 
 
 def test_times_are_iso_8601() -> None:

@@ -94,6 +94,19 @@ def test_a_policy_that_contradicts_itself_leaves_the_old_one_in_force(
         ServiceContexts(ALPN).load(wrong, token)
 
 
+def test_what_is_dangerous_or_was_asked_for_in_vain_is_warned_of(
+    token: InternalToken, caplog: pytest.LogCaptureFixture
+) -> None:
+    contexts = ServiceContexts(ALPN)
+    contexts.load(Configuration.of({}), token)
+    assert contexts.warnings() == []
+    ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256,rsa_null_md5"
+    contexts.load(Configuration.of({"local.pop.nsssl3ciphers": ciphers}), token)
+    [warning] = contexts.warnings()
+    assert warning.startswith("pop: rsa_null_md5 is refused: must not: no encryption")
+    assert "service=pop rsa_null_md5 is refused" in caplog.text
+
+
 def test_a_changed_cipher_list_or_version_changes_only_its_service(token: InternalToken) -> None:
     contexts = ServiceContexts(ALPN)
     contexts.load(Configuration.of({}), token)

@@ -75,6 +75,22 @@ def test_a_problem_of_an_option_names_file_and_line(root: ServerRoot) -> None:
     assert "pop-cert" in problem
 
 
+def test_a_problem_of_a_tls_policy_names_file_and_line(root: ServerRoot) -> None:
+    set_option(root.msg_conf, "local.pop.tlsminversion", "TLSv1.0")
+    [problem] = problems(root)
+    number = root.msg_conf.read_text().splitlines().index("local.pop.tlsminversion = TLSv1.0") + 1
+    assert problem.startswith(f"{root.msg_conf}:{number}: local.pop.tlsminversion = TLSv1.0: ")
+    assert "only the profile legacy may" in problem
+
+
+def test_a_suite_that_is_refused_is_a_warning(root: ServerRoot) -> None:
+    ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256,rsa_rc4_128_md5"
+    set_option(root.msg_conf, "local.imap.nsssl3ciphers", ciphers)
+    findings = check_server_root(root)
+    assert findings.problems == []
+    assert findings.warnings == ["imap: rsa_rc4_128_md5 is refused: must not: RC4 (RFC 7465)"]
+
+
 def test_every_wrong_option_is_told(root: ServerRoot) -> None:
     with root.msg_conf.open("a") as stream:
         stream.write("service.imap.prot = 1\nservice.pop.port = many\n")

@@ -48,7 +48,11 @@ def reported(contexts: ServiceContexts, options: dict[str, str]) -> dict[str, Po
     counters = Counters()
     counters.add("imap.logins")
     report = StatusReport(
-        configuration, counters, lambda: ["something is wrong"], lambda: [CERTIFICATE]
+        configuration,
+        counters,
+        lambda: ["something is wrong"],
+        lambda: [CERTIFICATE],
+        lambda: ["something is dangerous"],
     )
     report.event_loop = "uvloop"
     ports = []
@@ -66,6 +70,7 @@ def reported(contexts: ServiceContexts, options: dict[str, str]) -> dict[str, Po
     assert status.pid == os.getpid()
     assert status.event_loop == "uvloop"
     assert status.problems == ("something is wrong",)
+    assert status.warnings == ("something is dangerous",)
     assert status.counters == {"imap.logins": 1}
     assert status.certificates == (CERTIFICATE,)
     return {port.name: port for port in status.ports}
@@ -82,6 +87,7 @@ def test_a_port_tells_its_tls_and_the_certificate_it_presents(contexts: ServiceC
     assert len(ports["imaps"].fingerprint.split(":")) == 32
     assert ports["imaps"].expires is not None
     assert ports["imaps"].address == "*"
+    assert ports["imaps"].policy == "intermediate-2026-11"
 
 
 def test_a_port_without_tls_presents_nothing(contexts: ServiceContexts) -> None:
@@ -89,6 +95,7 @@ def test_a_port_without_tls_presents_nothing(contexts: ServiceContexts) -> None:
     for name in ("http", "imap"):
         assert ports[name].tls == "none"
         assert (ports[name].nickname, ports[name].expires) == ("", None)
+        assert ports[name].policy == ""
 
 
 def test_a_port_tells_why_its_certificate_is_an_old_one(contexts: ServiceContexts) -> None:

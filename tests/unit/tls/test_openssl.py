@@ -90,12 +90,16 @@ def test_each_setting_tells_by_which_means_it_is_made(library: LinkedLibrary) ->
         native = hasattr(ssl.SSLContext, openssl._NATIVE.get(each.setting, "no such setter"))
         assert each.means == ("ssl" if native else "libssl")
         assert each.available
+    assert openssl.unavailable_settings() == []
 
 
 def test_without_a_library_nothing_is_set_and_the_reason_is_told(no_library: None) -> None:
     assert apply(Setting.GROUPS, server_context(), "X25519") is False
     for each in features():
         assert (each.available, each.means, each.reason) == (False, "none", WHY)
+    told = openssl.unavailable_settings()
+    assert told[0] == f"TLS 1.3 suites: cannot be set, OpenSSL's own choice stays: {WHY}"
+    assert len(told) == len(Setting)
 
 
 def test_a_setter_of_ssl_itself_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
