@@ -8,12 +8,19 @@ Raises `OperatorError` if no TCP connection comes about at all. What a later pro
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from cryptography import x509
 
-from mailfront.errors import KeystoreError, MailfrontError, StarttlsError, TlsAnswerError
+from mailfront.errors import (
+    KeystoreError,
+    MailfrontError,
+    OperatorError,
+    StarttlsError,
+    TlsAnswerError,
+)
 from mailfront.keystore.formats import load_certificate
 from mailfront.protocol.starttls_client import Dialogue
 from mailfront.protocol.tls_probe.answer import Answer
@@ -34,6 +41,8 @@ from mailfront.tls.doctor.hidden_flight import DECRYPTABLE, HiddenFlight, KeyPai
 from mailfront.tls.doctor.target import Target
 
 SECONDS = 10.0
+# A server that answers no probe at all ends the examination after this.
+TOTAL_SECONDS = 60.0
 # A registered name (RFC 7301 registry) that no mail or web server serves.
 FOREIGN_ALPN = "ftp"
 _RENEGOTIATION, _EXTENDED_MASTER_SECRET = 0xFF01, 23
@@ -56,6 +65,7 @@ class _Examiner:
         self._target = target
         self._authorities = authorities
         self._seconds = seconds
+        self._deadline = time.monotonic() + TOTAL_SECONDS
 
     def run(self) -> None:
         if not self._reaches_tls():
@@ -263,7 +273,10 @@ class _Examiner:
         self.facts.starttls = StarttlsFacts(before.clear, inside, executed, outcome, again)
 
     def _connect(self) -> Connection:
-        return Connection(self._target, self._seconds)
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise OperatorError("the examination takes too long")
+        return Connection(self._target, min(self._seconds, left))
 
     def _probe(self, offer: Offer) -> Answer:
         with self._connect() as connection:

@@ -81,10 +81,11 @@ _FAULTS = {
 
 def _reaching_tls(facts: Examination) -> Iterator[Finding]:
     if not facts.starttls_problem:
-        if facts.versions and not facts.accepted_versions:
+        if not facts.accepted_versions and (facts.versions or facts.not_examined):
+            why = facts.not_examined.get("TLSv1.3", "all are refused")
             yield Finding(
                 Severity.CRITICAL,
-                "no version of TLS is accepted",
+                f"no version of TLS is accepted ({why})",
                 "RFC 9325 section 3.1.1",
                 "is this a TLS port? Where TLS begins with a command, use --starttls",
             )
