@@ -59,16 +59,16 @@ Action = Send | StartTls | CheckPassword | HandOver | Close | SecurityEvent
 class FrontState(Protocol):
     """A front's state machine: events in, actions out, no input or output of its own."""
 
-    def greet(self) -> list[Action]:
-        """The connection is ready (in clear, or after implicit TLS)."""
+    def greet(self, cipher_bits: int) -> list[Action]:
+        """The connection is ready: in clear, or after implicit TLS with a cipher so strong."""
         ...
 
     def receive(self, data: bytes) -> list[Action]:
         """Octets have arrived; with none, go on with those that waited."""
         ...
 
-    def tls_established(self) -> list[Action]:
-        """The handshake that `StartTls` asked for is done."""
+    def tls_established(self, cipher_bits: int) -> list[Action]:
+        """The handshake that `StartTls` asked for is done, with a cipher so strong."""
         ...
 
     def authenticated(self) -> list[Action]:

@@ -69,7 +69,8 @@ class FrontConnection(asyncio.Protocol):
         self._deadline = asyncio.get_running_loop().call_later(
             self._settings.login_timeout, self._login_overdue
         )
-        self._perform(self._state.greet())
+        facts = self._transport.tls_facts
+        self._perform(self._state.greet(facts.bits if facts is not None else 0))
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
@@ -119,7 +120,7 @@ class FrontConnection(asyncio.Protocol):
                 assert not isinstance(action, HandOver)
 
     def _tls_established(self, facts: TlsFacts) -> None:
-        self._perform(self._state.tls_established())
+        self._perform(self._state.tls_established(facts.bits))
 
     async def _log_in(self, transport: UpgradableTransport, check: CheckPassword) -> None:
         outcome = await self._judge(transport.peer, check)

@@ -52,6 +52,8 @@ class LoginState(ABC):
         self._buffer = ReceiveBuffer()
         self._state = State.SECURE if secure else State.PLAIN
         self._resume_state = self._state
+        # Of the cipher in bits; in clear 0.
+        self._strength = 0
         self._dialogue: SaslDialogue | None = None
         self._login_tag = b""
         self._bad_commands = 0
@@ -59,9 +61,10 @@ class LoginState(ABC):
 
     # Events: `FrontState`.
 
-    @abstractmethod
-    def greet(self) -> list[Action]:
+    def greet(self, cipher_bits: int) -> list[Action]:
         """Part of `FrontState`."""
+        self._strength = cipher_bits if self._state is State.SECURE else 0
+        return [Send(self._greeting_line())]
 
     def receive(self, data: bytes) -> list[Action]:
         """Part of `FrontState`."""
@@ -74,11 +77,12 @@ class LoginState(ABC):
             actions += step
         return actions
 
-    def tls_established(self) -> list[Action]:
+    def tls_established(self, cipher_bits: int) -> list[Action]:
         """Part of `FrontState`: RFC 9051 section 6.2.1 and RFC 2595 section 4, everything learnt
         in clear is forgotten."""
         self._buffer.clear()
         self._state = State.SECURE
+        self._strength = cipher_bits
         self._bad_commands = self._failed_logins = 0
         self._forget()
         return []
@@ -108,6 +112,10 @@ class LoginState(ABC):
     # What a protocol supplies.
 
     @abstractmethod
+    def _greeting_line(self) -> bytes:
+        """What the server says first."""
+
+    @abstractmethod
     def _next_command(self) -> list[Action] | None:
         """Answer the next command; None if more must be received first."""
 
@@ -130,7 +138,10 @@ class LoginState(ABC):
     # For the commands of a protocol.
 
     def _passwords_allowed(self) -> bool:
-        return self._state is not State.PLAIN or self._settings.plaintext_login
+        return 0 <= self._settings.plaintext_minimum_cipher <= self._strength
+
+    def _passwords_ever_allowed(self) -> bool:
+        return self._settings.plaintext_minimum_cipher >= 0
 
     def _offers_tls(self) -> bool:
         return self._state is State.PLAIN and self._settings.tls_available

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FrontSettings:
-    """`banner` is the greeting's text. `tls_available` allows STARTTLS; `plaintext_login` allows
-    passwords in clear. `login_timeout` and `idle_timeout` are in seconds."""
+    """`banner` is the greeting's text. `tls_available` allows STARTTLS. Passwords are taken
+    under a cipher of at least `plaintext_minimum_cipher` bits: 0 takes them in clear too, a
+    negative number never. `login_timeout` and `idle_timeout` are in seconds."""
 
     banner: str
     tls_available: bool
-    plaintext_login: bool
+    plaintext_minimum_cipher: int
     login_timeout: float
     idle_timeout: float
     bad_command_limit: int

@@ -108,6 +108,7 @@ class Services:
             domain=configuration.string("service.defaultdomain"),
             size_limit=configuration.integer("service.smtp.sizelimit"),
             bad_command_limit=configuration.integer("service.badcommandlimit"),
+            plaintext_minimum_cipher=configuration.integer("service.submit.plaintextmincipher"),
             spool_directory=root.store_directory,
         )
         root.store_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -198,7 +199,9 @@ class Services:
         settings = FrontSettings(
             banner=f"{self._hostname} {BANNER}",
             tls_available=not port.implicit_tls and offers_starttls(self._configuration, group),
-            plaintext_login=self._configuration.integer(f"service.{group}.plaintextmincipher") == 0,
+            plaintext_minimum_cipher=self._configuration.integer(
+                f"service.{group}.plaintextmincipher"
+            ),
             login_timeout=self._configuration.integer("service.logintimeout"),
             idle_timeout=self._configuration.integer(f"service.{group}.idletimeout") * _MINUTE,
             bad_command_limit=self._configuration.integer("service.badcommandlimit"),

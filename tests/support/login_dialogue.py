@@ -21,13 +21,13 @@ WRONG = Refusal("Wrong name or password", "wrong password")
 
 
 def front_settings(
-    *, tls_available: bool = True, plaintext_login: bool = False, bad_command_limit: int = 20
+    *, tls_available: bool = True, plaintext_minimum_cipher: int = 128, bad_command_limit: int = 20
 ) -> FrontSettings:
     """Settings as a server has them by default."""
     return FrontSettings(
         banner="mail.example.test ready",
         tls_available=tls_available,
-        plaintext_login=plaintext_login,
+        plaintext_minimum_cipher=plaintext_minimum_cipher,
         login_timeout=60,
         idle_timeout=1800,
         bad_command_limit=bad_command_limit,
@@ -47,11 +47,16 @@ def grant_all(check: CheckPassword) -> Refusal | None:
 class LoginDialogue:
     """Carries out the actions of `state` in memory, and keeps what they were.
 
-    `judge` gives the refusal of a login, or None to grant it. A handshake waits for `handshake`.
+    `judge` gives the refusal of a login, or None to grant it. A handshake waits for `handshake`
+    and agrees on a cipher of `cipher_bits`.
     """
 
     def __init__(
-        self, state: FrontState, judge: Callable[[CheckPassword], Refusal | None] = refuse_all
+        self,
+        state: FrontState,
+        judge: Callable[[CheckPassword], Refusal | None] = refuse_all,
+        *,
+        cipher_bits: int = 256,
     ) -> None:
         self.sent = b""
         self.checks: list[tuple[str, str, str]] = []
@@ -61,7 +66,8 @@ class LoginDialogue:
         self.handed_over: HandOver | None = None
         self._state = state
         self._judge = judge
-        self._perform(state.greet())
+        self._cipher_bits = cipher_bits
+        self._perform(state.greet(cipher_bits))
         self.greeting, self.sent = self.sent, b""
 
     def say(self, *lines: str | bytes) -> list[bytes]:
@@ -80,7 +86,7 @@ class LoginDialogue:
         """Finish the handshake that the state asked for."""
         assert self.upgrading
         self.upgrading = False
-        self._perform(self._state.tls_established())
+        self._perform(self._state.tls_established(self._cipher_bits))
 
     def outcome(self) -> tuple[object, ...]:
         """Everything that happened."""

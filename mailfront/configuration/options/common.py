@@ -61,13 +61,13 @@ def plaintext_minimum_cipher(service: str, title: str, refusal: str) -> Option:
     """Return the option that keeps passwords out of clear text."""
     return Option(
         f"service.{service}.plaintextmincipher",
-        Integer(0, 256),
+        Integer(-1, 256, "bits"),
         "128",
-        f"Whether {title} takes a password outside TLS. Above 0: only inside TLS; before it "
-        f"{refusal}. 0: also in clear text, which anybody on the way can read. As in release 6.3 "
-        "of the original, the size of the number above 0 is not compared with the cipher's key. "
-        "The original's default is 0; here it is 128, because no password travels in clear by "
-        "default (RFC 8314).",
+        f"Under what cipher {title} takes a password. N above 0: only inside TLS with a cipher of "
+        f"N bits or more (AES-128 has 128, AES-256 and ChaCha20 have 256); under less {refusal}. "
+        "0: also in clear text, which anybody on the way can read. -1: never, not even inside TLS. "
+        "So it was in the original before release 6.3. The original's default is 0; here it is "
+        "128, because no password travels in clear by default (RFC 8314).",
     )
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from mailfront.configuration.option import Option
 from mailfront.configuration.option_types import Size
-from mailfront.configuration.options.common import enable, maximum_sessions, port, tls_ports
+from mailfront.configuration.options.common import (
+    enable,
+    maximum_sessions,
+    plaintext_minimum_cipher,
+    port,
+    tls_ports,
+)
 
 OPTIONS = (
     enable("smtp", "SMTP, by which other servers deliver mail,"),
@@ -20,5 +26,6 @@ OPTIONS = (
     enable("submit", "submission, by which users send mail,"),
     port("submit", 587, "Port of submission; TLS by STARTTLS, then a login (RFC 6409)."),
     *tls_ports("submit", 465, "submission over TLS"),
+    plaintext_minimum_cipher("submit", "submission", "AUTH is not offered"),
     maximum_sessions("submit", 2000, "submission"),
 )

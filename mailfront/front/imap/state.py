@@ -60,10 +60,10 @@ class ImapFront(LoginState):
         super().__init__(settings, secure=secure)
         self._reader = CommandReader(LINE_LIMIT, policy=_LITERALS)
 
-    def greet(self) -> list[Action]:
-        """Part of `FrontState`: RFC 9051 section 7.1.5, never PREAUTH."""
+    def _greeting_line(self) -> bytes:
+        """RFC 9051 section 7.1.5, never PREAUTH."""
         banner = self._settings.banner.encode("utf-8")
-        return [Send(b"* OK [CAPABILITY %s] %s\r\n" % (self._capabilities(), banner))]
+        return b"* OK [CAPABILITY %s] %s\r\n" % (self._capabilities(), banner)
 
     # Replies.
 
@@ -175,7 +175,7 @@ class ImapFront(LoginState):
         password = cursor.astring()
         cursor.end()
         if not self._passwords_allowed():
-            return self._tls_first(command)
+            return self._no_passwords(command)
         try:
             check = CheckPassword(login.decode("utf-8"), Secret(password.decode("utf-8")), "LOGIN")
         except UnicodeDecodeError:
@@ -191,15 +191,21 @@ class ImapFront(LoginState):
             cursor.space()
             initial = cursor.rest()
         if not self._passwords_allowed():
-            return self._tls_first(command)
+            return self._no_passwords(command)
         exchange = sasl.start(mechanism)
         if exchange is None:
             return [Send(b"%s NO [CANNOT] Unsupported mechanism\r\n" % command.tag)]
         self._login_tag = command.tag
         return self._begin_sasl(exchange, initial)
 
-    def _tls_first(self, command: Command) -> list[Action]:
-        text = b"NO [PRIVACYREQUIRED] Passwords are taken only inside TLS"
+    def _no_passwords(self, command: Command) -> list[Action]:
+        """RFC 5530 for the codes."""
+        if not self._passwords_ever_allowed():
+            text = b"NO [CANNOT] Passwords are not taken"
+        elif self._strength:
+            text = b"NO [PRIVACYREQUIRED] Passwords are taken only under a stronger cipher"
+        else:
+            text = b"NO [PRIVACYREQUIRED] Passwords are taken only inside TLS"
         return [Send(b"%s %s\r\n" % (command.tag, text))]
 
 

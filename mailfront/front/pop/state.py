@@ -29,6 +29,8 @@ _REFUSED = {
     SaslFault.AUTHORIZATION: b"[AUTH] Acting as another user is refused",
 }
 _TLS_FIRST = b"-ERR [AUTH] Passwords are taken only inside TLS\r\n"
+_TOO_WEAK = b"-ERR [AUTH] Passwords are taken only under a stronger cipher\r\n"
+_NO_PASSWORDS = b"-ERR [AUTH] Passwords are not taken\r\n"
 
 # Command: the states in which it is legal. RFC 2595 section 4: no STLS inside TLS.
 COMMANDS: dict[bytes, frozenset[State]] = {
@@ -48,9 +50,9 @@ class PopFront(LoginState):
         super().__init__(settings, secure=secure)
         self._user = ""
 
-    def greet(self) -> list[Action]:
-        """Part of `FrontState`. No timestamp: APOP is not offered."""
-        return [Send(b"+OK %s\r\n" % self._settings.banner.encode("utf-8"))]
+    def _greeting_line(self) -> bytes:
+        """No timestamp: APOP is not offered."""
+        return b"+OK %s\r\n" % self._settings.banner.encode("utf-8")
 
     # Replies.
 
@@ -117,9 +119,14 @@ class PopFront(LoginState):
             return self._bad_command(b"TLS is not available here")
         return self._start_tls(b"+OK Begin TLS negotiation now\r\n")
 
+    def _no_passwords(self) -> list[Action]:
+        if not self._passwords_ever_allowed():
+            return [Send(_NO_PASSWORDS)]
+        return [Send(_TOO_WEAK if self._strength else _TLS_FIRST)]
+
     def _user_name(self, argument: bytes) -> list[Action]:
         if not self._passwords_allowed():
-            return [Send(_TLS_FIRST)]
+            return self._no_passwords()
         try:
             self._user = argument.decode("utf-8")
         except UnicodeDecodeError:
@@ -130,7 +137,7 @@ class PopFront(LoginState):
 
     def _password(self, argument: bytes) -> list[Action]:
         if not self._passwords_allowed():
-            return [Send(_TLS_FIRST)]
+            return self._no_passwords()
         if not self._user:
             return self._bad_command(b"Send USER first")
         try:
@@ -144,7 +151,7 @@ class PopFront(LoginState):
     def _auth(self, argument: bytes) -> list[Action]:
         mechanism, blank, response = argument.partition(b" ")
         if not self._passwords_allowed():
-            return [Send(_TLS_FIRST)]
+            return self._no_passwords()
         exchange = sasl.start(mechanism.decode("ascii", "replace"))
         if exchange is None:
             return self._bad_command(b"Unsupported mechanism")

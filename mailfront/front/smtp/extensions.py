@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from mailfront.errors import LineTooLongError, SaslError, SaslFault
 from mailfront.front.smtp.connection import SmtpConnection
-from mailfront.front.smtp.settings import Role, SmtpSettings
+from mailfront.front.smtp.settings import SmtpSettings
 from mailfront.protocol import sasl
 from mailfront.protocol.smtp import reply
 from mailfront.protocol.smtp.commands import AUTH_LINE_LIMIT
@@ -26,14 +26,13 @@ _SASL_REPLIES = {
 
 
 @lru_cache(maxsize=64)
-def ehlo_response(settings: SmtpSettings, role: Role, *, tls: bool) -> bytes:
-    """The whole answer to EHLO: STARTTLS only before TLS, AUTH only after it and only where users
-    submit mail."""
+def ehlo_response(settings: SmtpSettings, *, tls: bool, login: bool) -> bytes:
+    """The whole answer to EHLO: STARTTLS only before TLS, AUTH only where a login is possible."""
     keywords = [f"SIZE {settings.size_limit}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
     keywords.append("ENHANCEDSTATUSCODES")
     if settings.tls_available and not tls:
         keywords.append("STARTTLS")
-    if tls and role is Role.SUBMISSION:
+    if login:
         keywords.append(f"AUTH {' '.join(sasl.MECHANISMS)}")
     keywords.append("HELP")
     lines = [f"250-{settings.hostname}", *(f"250-{keyword}" for keyword in keywords[:-1])]

@@ -114,11 +114,9 @@ class SmtpSession(SmtpConnection):
         """Why the command is not allowed in this state."""
         if argument.strip(b" ") and not command.takes_argument:
             return reply.NO_ARGUMENT_EXPECTED
-        if command.after_login and self.reception.role is Role.SUBMISSION:
-            if self.facts.tls is None:
-                return reply.STARTTLS_FIRST
-            if self.facts.identity is None:
-                return reply.AUTHENTICATION_REQUIRED
+        if command.after_login and self._login_is_missing():
+            in_vain = self.facts.tls is None and not self._login_possible()
+            return reply.STARTTLS_FIRST if in_vain else reply.AUTHENTICATION_REQUIRED
         if command.after_hello and self.facts.host_name is None:
             return reply.HELLO_FIRST
         return None
@@ -155,8 +153,20 @@ class SmtpSession(SmtpConnection):
         self.transaction = Transaction()
         self.envelope = self.transaction
 
+    def _login_is_missing(self) -> bool:
+        return self.reception.role is Role.SUBMISSION and self.facts.identity is None
+
     def _login_possible(self) -> bool:
-        return self.reception.role is Role.SUBMISSION and self.facts.tls is not None
+        return self.reception.role is Role.SUBMISSION and self._password_refusal() is None
+
+    def _password_refusal(self) -> Reply | None:
+        """Why no password is taken under the cipher of this connection, if any."""
+        minimum, tls = self.settings.plaintext_minimum_cipher, self.facts.tls
+        if minimum < 0:
+            return reply.NO_PASSWORDS
+        if tls is None:
+            return reply.ENCRYPTION_REQUIRED if minimum else None
+        return reply.CIPHER_TOO_WEAK if tls.bits < minimum else None
 
     def _report_attack(self, event: str, what: str) -> None:
         self.reception.count(event)
@@ -180,8 +190,8 @@ class SmtpSession(SmtpConnection):
     async def smtp_EHLO(self, hostname: str) -> None:
         """RFC 5321 section 4.1.1.1."""
         if self._hello(hostname, extended=True):
-            tls = self.facts.tls is not None
-            await self.push(ehlo_response(self.settings, self.reception.role, tls=tls))
+            tls, login = self.facts.tls is not None, self._login_possible()
+            await self.push(ehlo_response(self.settings, tls=tls, login=login))
 
     def _hello(self, hostname: str, *, extended: bool) -> bool:
         if not is_hello_name(hostname):
@@ -217,6 +227,7 @@ class SmtpSession(SmtpConnection):
 
     def _tls_established(self, facts: TlsFacts) -> None:
         self._forget_everything()
+        self._protocol_errors = self._refused_recipients = self._failed_logins = 0
         self.handshake_ended()
 
     async def smtp_AUTH(self, arg: str) -> None:
@@ -252,8 +263,8 @@ class SmtpSession(SmtpConnection):
     def _login_refusal(self, argument: str) -> Reply | None:
         if self.reception.role is not Role.SUBMISSION:
             return reply.AUTHENTICATION_NOT_HERE
-        if self.facts.tls is None:
-            return reply.ENCRYPTION_REQUIRED
+        if (refusal := self._password_refusal()) is not None:
+            return refusal
         if self.facts.identity is not None:
             return reply.AUTHENTICATED_ALREADY
         if self.transaction.mail_from is not None:

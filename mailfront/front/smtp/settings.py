@@ -20,15 +20,17 @@ class SmtpSettings:
 
     `hostname` stands in greeting, EHLO and Received; `domain` is what a bare `<Postmaster>`
     belongs to (empty: the host name). `tls_available` offers STARTTLS; with implicit TLS the
-    connection has TLS from the start and nothing is offered. Times are in seconds, sizes in
-    octets. `spool_directory` holds messages beyond `memory_limit` while they come in (None: the
-    system's temporary directory).
+    connection has TLS from the start and nothing is offered. `plaintext_minimum_cipher` is the
+    least strength in bits of the cipher under which users log in by password: 0 is in clear too, a
+    negative number never. Times are in seconds, sizes in octets. `spool_directory` holds messages
+    beyond `memory_limit` while they come in (None: the system's temporary directory).
     """
 
     hostname: str
     domain: str = ""
     size_limit: int = 50 * 1024 * 1024
     tls_available: bool = True
+    plaintext_minimum_cipher: int = 128
     spool_directory: Path | None = None
     # RFC 5321 section 4.5.3.2.
     command_timeout: float = 300.0

@@ -87,6 +87,8 @@ AUTHENTICATION_NOT_HERE = Reply(503, "5.5.1", "Authentication is for the submiss
 AUTHENTICATED_ALREADY = Reply(503, "5.5.1", "Authenticated already")
 AUTHENTICATION_IN_TRANSACTION = Reply(503, "5.5.1", "No AUTH during a mail transaction")
 ENCRYPTION_REQUIRED = Reply(538, "5.7.11", "Authentication requires TLS: send STARTTLS first")
+CIPHER_TOO_WEAK = Reply(534, "5.7.9", "Authentication needs a stronger cipher")
+NO_PASSWORDS = Reply(504, "5.5.4", "Authentication by password is switched off")
 UNKNOWN_MECHANISM = Reply(504, "5.5.4", "Unknown authentication mechanism")
 TOO_MANY_LOGINS = Reply(421, "4.7.0", "Too many failed logins")
 

@@ -98,6 +98,7 @@ class Conversation:
         self.backend = RecordingBackend()
         self.counters: Counter[str] = Counter()
         self.transport = ClientTransport()
+        self.transport.tls_facts = TLS if secure else None
         settings = replace(front_settings(), login_timeout=login_timeout)
         # Bound to the counters alone: this object must not be held by the connection it watches.
         count = partial(_count, self.counters)

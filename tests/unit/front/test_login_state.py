@@ -70,14 +70,14 @@ def test_how_octets_are_cut_into_pieces_changes_nothing(
 
 
 @BOTH
-@given(data=CONVERSATIONS, tls_available=st.booleans(), plaintext_login=st.booleans())
+@given(data=CONVERSATIONS, tls_available=st.booleans(), minimum=st.sampled_from([-1, 0, 128]))
 def test_any_octets_give_actions_and_never_an_exception(
-    protocol: Protocol, data: bytes, tls_available: bool, plaintext_login: bool
+    protocol: Protocol, data: bytes, tls_available: bool, minimum: int
 ) -> None:
-    settings = front_settings(tls_available=tls_available, plaintext_login=plaintext_login)
+    settings = front_settings(tls_available=tls_available, plaintext_minimum_cipher=minimum)
     client = LoginDialogue(protocol(settings, secure=False))
     client.send(data)
-    if not plaintext_login:
+    if minimum:
         assert client.checks == []
 
 
@@ -254,3 +254,36 @@ def test_in_the_middle_of_a_handshake_it_ends_without_a_word(protocol: Protocol)
     state = protocol(front_settings(), secure=False)
     state.receive(UPGRADE[protocol] + b"\r\n")
     assert state.end(STOPPING) == [Close("server stopping")]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("minimum", "bits", "taken"),
+    [
+        (-1, 0, False), (-1, 256, False), (0, 0, True), (0, 128, True), (1, 0, False),
+        (128, 0, False), (128, 112, False), (128, 128, True), (256, 128, False), (256, 256, True),
+    ],
+)  # fmt: skip
+def test_a_password_needs_a_cipher_as_strong_as_the_operator_says(
+    protocol: Protocol, minimum: int, bits: int, taken: bool
+) -> None:
+    settings = front_settings(plaintext_minimum_cipher=minimum)
+    client = LoginDialogue(protocol(settings, secure=bits > 0), cipher_bits=bits)
+    offered = client.greeting + b"\n".join(client.say(HARMLESS[protocol]))
+    assert (b"LOGINDISABLED" not in offered) is (taken or protocol is PopFront)
+    assert (b"AUTH=PLAIN" in offered or b"SASL PLAIN" in offered) is taken
+    assert (b"USER" in offered) is (taken and protocol is PopFront)
+    for line in (LOGIN[protocol], AUTHENTICATE[protocol] + b" PLAIN " + PLAIN):
+        client.say(line)
+        assert bool(client.checks) is taken
+
+
+@BOTH
+def test_the_strength_of_the_cipher_is_that_after_the_upgrade(protocol: Protocol) -> None:
+    settings = front_settings(plaintext_minimum_cipher=256)
+    client = LoginDialogue(protocol(settings, secure=False), cipher_bits=128)
+    client.say(UPGRADE[protocol])
+    client.handshake()
+    client.say("USER alice", "PASS secret", "a LOGIN alice secret")
+    assert client.checks == []
+    assert b"stronger cipher" in client.sent

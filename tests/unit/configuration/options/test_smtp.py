@@ -13,5 +13,6 @@ def test_names_and_defaults() -> None:
         "service.submit.port": "587",
         "service.submit.enablesslport": "yes",
         "service.submit.sslport": "465",
+        "service.submit.plaintextmincipher": "128",
         "service.submit.maxsessions": "2000",
     }

@@ -10,8 +10,11 @@ from mailfront.interfaces.authenticator import Refusal
 from tests.support.login_dialogue import LoginDialogue, front_settings, grant_all
 
 
-def clear(**settings: bool) -> LoginDialogue:
-    return LoginDialogue(ImapFront(front_settings(**settings), secure=False), grant_all)
+def clear(*, minimum: int = 128, **settings: bool) -> LoginDialogue:
+    return LoginDialogue(
+        ImapFront(front_settings(plaintext_minimum_cipher=minimum, **settings), secure=False),
+        grant_all,
+    )
 
 
 def secure() -> LoginDialogue:
@@ -31,7 +34,7 @@ def test_inside_tls_login_is_offered_and_tls_is_not() -> None:
 
 
 def test_an_operator_may_allow_passwords_in_clear() -> None:
-    client = clear(plaintext_login=True)
+    client = clear(minimum=0)
     assert b"LOGINDISABLED" not in client.greeting
     client.say("a LOGIN alice secret")
     assert client.checks == [("alice", "secret", "LOGIN")]

@@ -10,8 +10,11 @@ from mailfront.interfaces.authenticator import Refusal
 from tests.support.login_dialogue import LoginDialogue, front_settings, grant_all
 
 
-def clear(**settings: bool) -> LoginDialogue:
-    return LoginDialogue(PopFront(front_settings(**settings), secure=False), grant_all)
+def clear(*, minimum: int = 128, **settings: bool) -> LoginDialogue:
+    return LoginDialogue(
+        PopFront(front_settings(plaintext_minimum_cipher=minimum, **settings), secure=False),
+        grant_all,
+    )
 
 
 def secure() -> LoginDialogue:
@@ -48,13 +51,13 @@ def test_passwords_are_not_taken_in_clear(command: str) -> None:
 
 
 def test_an_operator_may_allow_passwords_in_clear() -> None:
-    client = clear(plaintext_login=True)
+    client = clear(minimum=0)
     client.say("USER alice", "PASS secret")
     assert client.checks == [("alice", "secret", "USER")]
 
 
 def test_a_name_given_in_clear_is_forgotten_inside_tls() -> None:
-    client = clear(plaintext_login=True)
+    client = clear(minimum=0)
     client.say("USER alice")
     client.say("STLS")
     client.handshake()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import logging
+from dataclasses import replace
 
 import pytest
 
 from mailfront.front.smtp import Role, SmtpSettings
 from mailfront.front.smtp.extensions import ehlo_response
+from mailfront.interfaces.peer import TlsFacts
 from tests.support.smtp_session import ALICE, BOB, PASSWORD, TLS, SmtpConversation, code_of
 
 SETTINGS = SmtpSettings("mx.example.test")
@@ -20,6 +22,7 @@ def encoded(text: str) -> str:
 
 
 PLAIN = encoded(f"\0{ALICE}\0{PASSWORD}")
+WEAK = replace(TLS, suite="TLS_AES_128_GCM_SHA256", bits=128)
 WRONG = encoded(f"\0{ALICE}\0wrong")
 
 
@@ -28,22 +31,52 @@ async def submission(**more: object) -> SmtpConversation:
 
 
 @pytest.mark.parametrize(
-    ("role", "tls", "starttls", "auth"),
+    ("role", "tls", "minimum", "starttls", "auth"),
     [
-        (Role.MX, False, True, False), (Role.MX, True, False, False),
-        (Role.SUBMISSION, False, True, False), (Role.SUBMISSION, True, False, True),
+        (Role.MX, None, 128, True, False), (Role.MX, TLS, 128, False, False),
+        (Role.MX, None, 0, True, False), (Role.MX, TLS, 0, False, False),
+        (Role.SUBMISSION, None, 128, True, False), (Role.SUBMISSION, TLS, 128, False, True),
+        (Role.SUBMISSION, None, 0, True, True), (Role.SUBMISSION, TLS, 0, False, True),
+        (Role.SUBMISSION, None, -1, True, False), (Role.SUBMISSION, TLS, -1, False, False),
+        (Role.SUBMISSION, WEAK, 128, False, True), (Role.SUBMISSION, WEAK, 129, False, False),
     ],
 )  # fmt: skip
-def test_what_is_offered_depends_on_role_and_tls(
-    role: Role, tls: bool, starttls: bool, auth: bool
+async def test_what_is_offered_depends_on_role_and_cipher(
+    role: Role, tls: TlsFacts | None, minimum: int, starttls: bool, auth: bool
 ) -> None:
-    answer = ehlo_response(SETTINGS, role, tls=tls)
-    assert (b"STARTTLS" in answer, b"AUTH PLAIN LOGIN" in answer) == (starttls, auth)
+    settings = replace(SETTINGS, plaintext_minimum_cipher=minimum)
+    client = SmtpConversation(role, settings, tls)
+    await client.replies()
+    answer = "\n".join(await client.say("EHLO client.example"))
+    assert ("STARTTLS" in answer, "AUTH PLAIN LOGIN" in answer) == (starttls, auth)
+    taken = await client.say(f"AUTH PLAIN {PLAIN}")
+    assert code_of(taken).startswith("235") is auth
+
+
+@pytest.mark.parametrize(
+    ("tls", "minimum", "refusal", "mail"),
+    [
+        (None, 128, "538 5.7.11", "530 5.7.0 Send STARTTLS first"),
+        (None, -1, "504 5.5.4", "530 5.7.0 Send STARTTLS first"),
+        (None, 0, "", "530 5.7.0 Authentication required"),
+        (TLS, -1, "504 5.5.4", "530 5.7.0 Authentication required"),
+        (WEAK, 256, "534 5.7.9", "530 5.7.0 Authentication required"),
+    ],
+)
+async def test_a_password_under_too_weak_a_cipher_is_refused(
+    tls: TlsFacts | None, minimum: int, refusal: str, mail: str
+) -> None:
+    settings = replace(SETTINGS, plaintext_minimum_cipher=minimum)
+    client = await SmtpConversation(Role.SUBMISSION, settings, tls).greeted()
+    assert await client.say("MAIL FROM:<alice@example.test>") == [mail]
+    if refusal:
+        assert code_of(await client.say(f"AUTH PLAIN {PLAIN}")) == refusal
+        assert client.users.attempts == []
 
 
 def test_starttls_is_not_offered_where_there_is_no_tls() -> None:
     without = SmtpSettings("mx.example.test", tls_available=False)
-    assert b"STARTTLS" not in ehlo_response(without, Role.MX, tls=False)
+    assert b"STARTTLS" not in ehlo_response(without, tls=False, login=False)
 
 
 async def test_starttls_upgrades_and_forgets_everything() -> None:
