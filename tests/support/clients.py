@@ -16,7 +16,9 @@ from tests.support.ports import LOOPBACK
 DEADLINE = 60
 
 
-def run(arguments: list[str], *, text_input: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    arguments: list[str], *, text_input: str = "", deadline: float = DEADLINE
+) -> subprocess.CompletedProcess[str]:
     """Run a client to its end with a deadline; nothing is asserted."""
     return subprocess.run(
         arguments,
@@ -24,7 +26,7 @@ def run(arguments: list[str], *, text_input: str = "") -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=DEADLINE,
+        timeout=deadline,
         check=False,
     )
 
