@@ -11,12 +11,14 @@ class MailSslObject(ssl.SSLObject):
     """An `ssl.SSLObject` that remembers the server name the client asked for (SNI, RFC 6066 3).
 
     Where that name chose other certificates than the personality, `served_nickname` is theirs, and
-    `service_context` the context in which the handshake began.
+    `service_context` the context in which the handshake began. `group_in_flight` is the key
+    exchange group that our first flight named.
     """
 
     requested_name: str | None = None
     served_nickname: str = ""
     service_context: ssl.SSLContext | None = None
+    group_in_flight: str = ""
 
 
 def remember_server_name(
@@ -31,10 +33,11 @@ def describe(tls: ssl.SSLObject, nickname: str) -> TlsFacts:
     """Facts of an established connection; `nickname` is that of the service's personality."""
     cipher = tls.cipher()
     suite, bits = (cipher[0], cipher[2]) if cipher is not None else ("none", 0)
-    server_name = None
+    server_name = group = None
     if isinstance(tls, MailSslObject):
         server_name = tls.requested_name
         nickname = tls.served_nickname or nickname
+        group = tls.group_in_flight or None
     return TlsFacts(
         version=tls.version() or "none",
         suite=suite,
@@ -43,4 +46,5 @@ def describe(tls: ssl.SSLObject, nickname: str) -> TlsFacts:
         nickname=nickname,
         server_name=server_name,
         alpn=tls.selected_alpn_protocol(),
+        group=group,
     )

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import ssl
 
+from mailfront.tls.describe import MailSslObject
 from mailfront.tls.failure import failure_reason
+from mailfront.tls.server_flight import negotiated_group
 
 # OpenSSL decrypts one record per call, and none holds more (RFC 8446 section 5.1). Room for more
 # costs time: allocated, given back and perhaps unmapped at each call.
@@ -35,8 +37,17 @@ class TlsRecords:
         try:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:
+            self._note_group()
             return False
         return True
+
+    def _note_group(self) -> None:
+        tls = self.tls
+        if not isinstance(tls, MailSslObject) or tls.group_in_flight or not self.outgoing.pending:
+            return
+        flight = self.outgoing.read()
+        self.outgoing.write(flight)
+        tls.group_in_flight = negotiated_group(flight) or ""
 
     def decrypt(self) -> bytes:
         """Everything that can be decrypted now. Sets `ended`."""

@@ -7,6 +7,7 @@ import ssl
 import pytest
 
 from mailfront.tls.context import build_server_context
+from mailfront.tls.describe import describe
 from mailfront.tls.policy import policy_named
 from mailfront.tls.records import PEER_CLOSED_TLS, TlsRecords
 from tests.support.authority import self_signed
@@ -35,6 +36,14 @@ def connected(context: ssl.SSLContext) -> tuple[TlsRecords, MemoryTlsClient]:
     client.handshake()
     assert done
     return server, client
+
+
+def test_the_key_exchange_group_is_known_after_the_handshake(context: ssl.SSLContext) -> None:
+    server, client = connected(context)
+    assert describe(server.tls, "imap-cert").group in {"x25519", "X25519MLKEM768"}
+    server.tls.write(b"and nothing of the flight was lost")
+    client.take(server.outgoing.read())
+    assert client.received() == b"and nothing of the flight was lost"
 
 
 def test_all_records_that_are_there_are_decrypted_together(context: ssl.SSLContext) -> None:
