@@ -43,7 +43,9 @@ class ServiceContexts:
         keep.
         """
         changed = []
+        hours = configuration.integer("local.ssl.ticketlifetime")
         for service, slot in self.slots.items():
+            slot.ticket_keys.set_lifetime(hours)
             nicknames = nicknames_of(configuration, service)
             try:
                 policy = policy_of(configuration, service)
@@ -63,6 +65,11 @@ class ServiceContexts:
                 ) from failure
         self._follow_names(configuration, token)
         return changed
+
+    def forget_overdue_ticket_keys(self) -> None:
+        """Even where nobody connects, no key stays in memory for longer than it opens."""
+        for slot in self.slots.values():
+            slot.ticket_keys.forget_overdue()
 
     def _follow_names(self, configuration: Configuration, token: InternalToken) -> None:
         names = None

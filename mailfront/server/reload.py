@@ -71,6 +71,7 @@ class Reloader:
         waits for them but the next look.
         """
         async with self._one_at_a_time:
+            self._contexts.forget_overdue_ticket_keys()
             if linked := self._linked.changed():
                 names = await asyncio.to_thread(self._linked.take_over, linked, self._token)
                 self.on_refusal(self._presenting(names))

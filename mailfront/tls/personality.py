@@ -6,6 +6,7 @@ beside it; if that fails, the old one stays and the slot says why.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,7 +20,9 @@ from mailfront.tls.context import ServerContext, build_server_context
 from mailfront.tls.key_policy import require_fit_keys
 from mailfront.tls.policy import Policy
 from mailfront.tls.rotation import prove, prove_handshake
+from mailfront.tls.session_tickets import TicketKeys
 from mailfront.tls.sni import CertificateNames, ServerNames
+from mailfront.tls.ticket_bridge import TicketSeal
 
 _log = logging.getLogger("mailfront.tls")
 
@@ -49,12 +52,13 @@ class ContextSlot:
 
     `wanted_fingerprint` is that of the certificates which options and keystore ask for,
     `replaced_fingerprint` that of those which `current` took the place of; `refusals` counts
-    changes that were not taken over. `server_names` chooses by the name a client asks for.
+    changes that were not taken over. `server_names` chooses by the name a client asks for,
+    `ticket_keys` seal session tickets in every context that the service ever has.
     """
 
     __slots__ = (
-        "_alpn", "_records", "_state", "current", "problem", "refusals", "replaced_fingerprint",
-        "server_names", "service", "wanted_fingerprint",
+        "_alpn", "_records", "_seal", "_state", "current", "problem", "refusals",
+        "replaced_fingerprint", "server_names", "service", "ticket_keys", "wanted_fingerprint",
     )  # fmt: skip
 
     def __init__(self, service: str, alpn: Sequence[str]) -> None:
@@ -65,6 +69,8 @@ class ContextSlot:
         self.replaced_fingerprint = ""
         self.refusals = 0
         self.server_names = ServerNames(service, alpn)
+        self.ticket_keys = TicketKeys()
+        self._seal = TicketSeal(self.ticket_keys)
         self._alpn = tuple(alpn)
         self._state: tuple[object, ...] = ()
         self._records: dict[str, CertificateRecord] = {}
@@ -89,6 +95,7 @@ class ContextSlot:
             require_fit_keys(records, policy)
             self._prove(token, records)
             fresh = build_server_context(personality, policy, alpn=self._alpn, tickets=tickets)
+            self._seal.bind(fresh.ssl_context, _ticket_purpose(self.service, fresh))
             prove_handshake(fresh.ssl_context, [record.certificate for record in records])
             fresh.ssl_context.sni_callback = self.server_names.choose
         except OperatorError as failure:
@@ -142,6 +149,16 @@ class ContextSlot:
                 "service=%s the old certificate and policy stay in force: %s", self.service, problem
             )
         self.problem = problem
+
+
+def _ticket_purpose(service: str, context: ServerContext) -> bytes:
+    """What a ticket is good for: resuming with the same service, policy and certificates.
+
+    A ticket would carry an older suite past a stricter policy, and a client past a certificate
+    that was replaced because its key was stolen; both make a full handshake instead.
+    """
+    bound_to = (service, context.fingerprint, repr(context.policy))
+    return hashlib.sha256("\0".join(bound_to).encode()).digest()
 
 
 def _presented(record: CertificateRecord) -> tuple[x509.Certificate, ...]:

@@ -4,7 +4,7 @@ tickets."""
 from __future__ import annotations
 
 from mailfront.configuration.option import Effect, Option
-from mailfront.configuration.option_types import Boolean, Choice, Names, Text
+from mailfront.configuration.option_types import Boolean, Choice, Integer, Names, Text
 
 TLS_PROFILES = (
     "modern",
@@ -170,6 +170,16 @@ OPTIONS = (
         "not, and a wildcard stands for one label. Any other client gets the service's own. With "
         "`no` they all do, as in the original: for databases that hold certificates which must "
         "not be shown.",
+        Effect.LIVE,
+    ),
+    Option(
+        "local.ssl.ticketlifetime",
+        Integer(1, 168, "hours"),
+        "12",
+        "How long one key seals session tickets. It opens them for as long again, then it is "
+        "forgotten, and with it the chance to open what was recorded. A ticket itself is good for "
+        "two hours. With TLS 1.2 it is these keys, not the certificate's, that a recorded session "
+        "with tickets depends on.",
         Effect.LIVE,
     ),
     *(_nicknames(service, title) for service, title in _SERVICES.items()),

@@ -13,6 +13,7 @@ def test_names_and_defaults() -> None:
         "encryption.tlsmaxversion": "",
         "local.ssl.autorenewselfsigned": "no",
         "local.service.ssl.sni": "yes",
+        "local.ssl.ticketlifetime": "12",
         "local.imta.sslnicknames": "",
         "local.imap.sslnicknames": "",
         "local.pop.sslnicknames": "",

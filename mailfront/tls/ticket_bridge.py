@@ -1,0 +1,170 @@
+"""Session tickets of a context sealed under our keys, through OpenSSL's ticket key callback.
+
+Takes a context and the keys of its service. Python's `ssl` has no setter for either, so this goes
+the way of `tls.openssl`, after its self-check, and needs OpenSSL 3.0. Where it is not to be had
+`bind` changes nothing: OpenSSL's own random keys then live as long as the context.
+"""
+
+from __future__ import annotations
+
+import ctypes  # noqa: TID251 - a callback, behind the self-check of tls.openssl
+import functools
+import logging
+import os
+import ssl
+from collections.abc import Callable
+
+from mailfront.tls import openssl
+from mailfront.tls.session_tickets import TicketKey, TicketKeys
+
+_log = logging.getLogger("mailfront.tls")
+
+_NAME_OCTETS = 16
+_VECTOR_OCTETS = 16
+_LONGEST_SESSION_CONTEXT = 32
+
+# What the callback answers (SSL_CTX_set_tlsext_ticket_key_evp_cb(3)).
+_NO_TICKET = 0
+_DONE = 1
+_DONE_AND_RENEW = 2
+
+# SSL *, key name, initialisation vector, EVP_CIPHER_CTX *, EVP_MAC_CTX *, whether to seal.
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_int,
+)
+_Answer = Callable[[int, int, int, int, int, int], int]
+
+
+class _Parameter(ctypes.Structure):
+    """OSSL_PARAM(3)."""
+
+    _fields_ = (
+        ("key", ctypes.c_char_p),
+        ("data_type", ctypes.c_uint),
+        ("data", ctypes.c_char_p),
+        ("data_size", ctypes.c_size_t),
+        ("return_size", ctypes.c_size_t),
+    )
+
+
+_UTF8_STRING = 4
+_OCTET_STRING = 5
+_DIGEST = b"SHA256"
+_Parameters = _Parameter * 3
+
+
+class _TicketLibrary:
+    """The functions that tickets need. Raises `AttributeError` if OpenSSL is older than 3.0."""
+
+    def __init__(self, handle: ctypes.CDLL) -> None:
+        pointer = ctypes.c_void_p
+        self.set_callback = handle.SSL_CTX_set_tlsext_ticket_key_evp_cb
+        self.set_callback.argtypes = (pointer, _Callback)
+        self.set_callback.restype = ctypes.c_int
+        self.set_session_context = handle.SSL_CTX_set_session_id_context
+        self.set_session_context.argtypes = (pointer, ctypes.c_char_p, ctypes.c_uint)
+        self.set_session_context.restype = ctypes.c_int
+        cipher = handle.EVP_aes_256_cbc
+        cipher.argtypes = ()
+        cipher.restype = pointer
+        self._cipher = cipher()
+        self._begin = {1: handle.EVP_EncryptInit_ex, 0: handle.EVP_DecryptInit_ex}
+        for begin in self._begin.values():
+            begin.argtypes = (pointer, pointer, pointer, ctypes.c_char_p, pointer)
+            begin.restype = ctypes.c_int
+        self._set_parameters = handle.EVP_MAC_CTX_set_params
+        self._set_parameters.argtypes = (pointer, pointer)
+        self._set_parameters.restype = ctypes.c_int
+
+    def begin(self, key: TicketKey, vector: int, cipher: int, mac: int, seal: int) -> bool:
+        """Set up encryption or decryption, and authentication, with `key`."""
+        parameters = _Parameters(
+            _Parameter(b"key", _OCTET_STRING, key.authentication, len(key.authentication), 0),
+            _Parameter(b"digest", _UTF8_STRING, _DIGEST, len(_DIGEST), 0),
+            _Parameter(None, 0, None, 0, 0),
+        )
+        begin = self._begin[seal]
+        return bool(
+            begin(cipher, self._cipher, None, key.encryption, vector) == 1
+            and self._set_parameters(mac, ctypes.byref(parameters)) == 1
+        )
+
+
+@functools.cache
+def _library() -> _TicketLibrary | None:
+    linked = openssl.linked_library()
+    if isinstance(linked, str):
+        return None
+    try:
+        return _TicketLibrary(linked.handle)
+    except AttributeError:
+        return None
+
+
+def available() -> bool:
+    """Whether tickets can be sealed under our own keys here."""
+    return _library() is not None
+
+
+class TicketSeal:
+    """OpenSSL's way to the keys of one service; for every context that it ever has."""
+
+    def __init__(self, keys: TicketKeys) -> None:
+        self._callback = _Callback(_answer(keys))
+        # A context may outlive its service, and would call what is no longer there.
+        _callbacks.append(self._callback)
+
+    def bind(self, context: ssl.SSLContext, purpose: bytes) -> bool:
+        """Seal and open the tickets of `context` with the keys; False if that is impossible here.
+
+        A ticket resumes only in contexts of the same `purpose` (32 octets at most).
+        """
+        library = _library()
+        if library is None:
+            return False
+        assert len(purpose) <= _LONGEST_SESSION_CONTEXT
+        pointer = openssl.context_pointer(context)
+        return bool(
+            library.set_session_context(pointer, purpose, len(purpose)) == 1
+            and library.set_callback(pointer, self._callback) == 1
+        )
+
+
+_callbacks: list[object] = []
+
+
+def _answer(keys: TicketKeys) -> _Answer:
+    def answer(_tls: int, name: int, vector: int, cipher: int, mac: int, seal: int) -> int:
+        try:
+            begin = _seal if seal else _open
+            return begin(keys, name, vector, cipher, mac)
+        except Exception:
+            # Nothing may leave through OpenSSL; the client makes a full handshake.
+            _log.exception("a session ticket could not be sealed or opened")
+            return _NO_TICKET
+
+    return answer
+
+
+def _seal(keys: TicketKeys, name: int, vector: int, cipher: int, mac: int) -> int:
+    library = _library()
+    assert library is not None
+    key = keys.sealing_key()
+    ctypes.memmove(name, key.name, _NAME_OCTETS)
+    ctypes.memmove(vector, os.urandom(_VECTOR_OCTETS), _VECTOR_OCTETS)
+    return _DONE if library.begin(key, vector, cipher, mac, 1) else _NO_TICKET
+
+
+def _open(keys: TicketKeys, name: int, vector: int, cipher: int, mac: int) -> int:
+    library = _library()
+    assert library is not None
+    key = keys.opening_key(ctypes.string_at(name, _NAME_OCTETS))
+    if key is None or not library.begin(key, vector, cipher, mac, 0):
+        return _NO_TICKET
+    return _DONE if keys.is_sealing(key) else _DONE_AND_RENEW
