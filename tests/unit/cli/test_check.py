@@ -8,6 +8,8 @@ import pytest
 
 from mailfront.cli.main import main
 from mailfront.server.checking import Findings
+from mailfront.server.live_check import LivePort
+from tests.support.keystores import root_with_keystore
 
 
 @pytest.fixture
@@ -49,3 +51,26 @@ def test_a_real_problem_names_its_file_and_line(
     path.write_text("\nservice.imap.prot = 143\n")
     assert main(["check", "--home", str(home)]) == 1
     assert f"{path}:2: " in capsys.readouterr().out
+
+
+def test_live_is_not_asked_while_the_configuration_is_wrong(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found(monkeypatch, "first")
+    assert main(["check", "--live", "--home", str(home)]) == 1
+    assert capsys.readouterr().out == "first\n"
+
+
+def test_what_is_wrong_with_a_port_is_a_problem_and_advice_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = root_with_keystore(tmp_path / "root")
+    root.msg_conf.touch()
+    found(monkeypatch)
+    ports = [LivePort("imaps", None, (), ("no TLS 1.3",))]
+    monkeypatch.setattr("mailfront.server.live_check.check_live", lambda *_: ports)
+    assert main(["check", "--live", "--home", str(root.path)]) == 0
+    assert capsys.readouterr().err == "imaps: advice: no TLS 1.3\nno problems found\n"
+    ports.append(LivePort("pop3s", None, ("another certificate",)))
+    assert main(["check", "--live", "--home", str(root.path)]) == 1
+    assert capsys.readouterr().out == "pop3s: another certificate\n"
