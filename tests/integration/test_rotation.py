@@ -59,7 +59,8 @@ def opened(server: MailServer) -> InternalToken:
 
 def served(server: MailServer, port: str = "imaps") -> str:
     """The fingerprint of the certificate that a new connection is shown."""
-    with Dialogue(server.ports[port], tls=True) as client:
+    # A name that no other service's certificate is for, so that none of those is chosen by it.
+    with Dialogue(server.ports[port], tls=True, server_name=NAMES[0]) as client:
         return sha256_fingerprint(x509.load_der_x509_certificate(client.certificate))
 
 
@@ -134,7 +135,7 @@ class Visitors:
         address = (LOOPBACK, self._port)
         with (
             socket.create_connection(address, timeout=DEADLINE) as plain,
-            self._context.wrap_socket(plain, server_hostname="localhost") as client,
+            self._context.wrap_socket(plain, server_hostname=NAMES[0]) as client,
         ):
             certificate = client.getpeercert(binary_form=True)
             if certificate is None or not client.recv(64).startswith(b"* OK"):

@@ -23,9 +23,10 @@ def unverified_context() -> ssl.SSLContext:
 class Dialogue:
     """One connection; every read has a deadline, so a silent server fails the test."""
 
-    def __init__(self, port: int, *, tls: bool = False) -> None:
+    def __init__(self, port: int, *, tls: bool = False, server_name: str = "localhost") -> None:
         self._socket = socket.create_connection((LOOPBACK, port), timeout=DEADLINE)
         self._received = b""
+        self._server_name = server_name
         if tls:
             self.start_tls()
 
@@ -43,7 +44,8 @@ class Dialogue:
     def start_tls(self) -> None:
         """Do the client's handshake; what was received and not yet read must be nothing."""
         assert self._received == b"", f"bytes before the handshake: {self._received!r}"
-        self._socket = unverified_context().wrap_socket(self._socket, server_hostname="localhost")
+        context = unverified_context()
+        self._socket = context.wrap_socket(self._socket, server_hostname=self._server_name)
 
     @property
     def certificate(self) -> bytes:
