@@ -18,7 +18,7 @@ from mailfront.cli.output import (
 )
 from mailfront.configuration.home import HOME_VARIABLE, ServerRoot
 from mailfront.configuration.msg_conf import load_configuration
-from mailfront.configuration.options.encryption import TLS_PROFILES
+from mailfront.configuration.options.encryption import SERVICES, TLS_PROFILES
 from mailfront.configuration.suggest import did_you_mean
 from mailfront.errors import ConfigurationError
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mailfront.tls.ciphers import Suite
     from mailfront.tls.policy import Policy
 
-SERVICES = ("imta", "imap", "pop", "http")
 DEFAULT_PROFILE = "intermediate"
 
 EPILOGUE = """\
@@ -97,7 +96,7 @@ def _policies(arguments: argparse.Namespace) -> dict[str, Policy]:
     root = ServerRoot.from_environment(arguments.home)
     root.require_initialised()
     configuration = load_configuration(root.msg_conf)
-    services = SERVICES if arguments.service is None else (arguments.service,)
+    services = tuple(SERVICES) if arguments.service is None else (arguments.service,)
     users: dict[Policy, list[str]] = {}
     for service in services:
         try:

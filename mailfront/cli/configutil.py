@@ -159,6 +159,7 @@ def _one_option(path: Path, given: argparse.Namespace) -> int:
     option = REGISTRY.find(name)
     if given.value is not None or given.delete:
         _report_change(option, given)
+        _tell_of_tls_policy(path, option)
         return 0
     configuration = load_configuration(path)
     if given.json:
@@ -176,6 +177,16 @@ def _report_change(option: Option, given: argparse.Namespace) -> None:
         print_json(
             {"name": option.name, "value": _json_value(option, text), "set": not given.delete}
         )
+
+
+def _tell_of_tls_policy(path: Path, option: Option) -> None:
+    """Options of a TLS policy are judged together, so after the change and without refusing it:
+    another option may be the next to change."""
+    from mailfront.server.policies import DECIDING, policy_messages
+
+    if option.name.rpartition(".")[2] in DECIDING:
+        for message in policy_messages(load_configuration(path)):
+            print_message(f"warning: {message}")
 
 
 def _list(path: Path, given: argparse.Namespace) -> int:

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mailfront.configuration.msg_conf import Configuration
+from mailfront.configuration.options.encryption import SERVICES
 from mailfront.errors import ConfigurationError
 from mailfront.tls.policy import Policy, choose_suites, choose_versions, make_policy
 from mailfront.tls.profiles import profile_named
+
+DECIDING = ("tlsprofile", "nsssl3ciphers", "tlsminversion", "tlsmaxversion")
+"""The last parts of the names of the options that decide a policy."""
 
 _Decision = TypeVar("_Decision")
 
@@ -39,6 +43,18 @@ def policy_of(configuration: Configuration, service: str) -> Policy:
         lambda: choose_suites(profile, versions, configuration.string(list_option)),
     )
     return make_policy(profile, versions, choice)
+
+
+def policy_messages(configuration: Configuration) -> list[str]:
+    """What is wrong with, or to be warned of in, the policies of all services; each once."""
+    found: dict[str, None] = {}
+    for service in SERVICES:
+        try:
+            told = policy_of(configuration, service).warnings()
+        except ConfigurationError as failure:
+            told = [str(failure)]
+        found.update(dict.fromkeys(told))
+    return list(found)
 
 
 def _deciding(configuration: Configuration, service: str, name: str) -> str:

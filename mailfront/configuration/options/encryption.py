@@ -18,12 +18,13 @@ TLS_MINIMA = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 TLS_MAXIMA = ("TLSv1.2", "TLSv1.3")
 _CIPHER_LIST = Text("list of cipher suites, or empty")
 
-_SERVICES = {
+SERVICES = {
     "imta": "SMTP and submission",
     "imap": "IMAP",
     "pop": "POP3",
     "http": "webmail (HTTPS)",
 }
+"""Services that present certificates, as options name them, and what people call them."""
 
 
 def _nicknames(service: str, title: str) -> Option:
@@ -182,7 +183,7 @@ OPTIONS = (
         "with tickets depends on.",
         Effect.LIVE,
     ),
-    *(_nicknames(service, title) for service, title in _SERVICES.items()),
-    *(option for each in _SERVICES.items() for option in _policy_of_service(*each)),
-    *(_session_tickets(service, title) for service, title in _SERVICES.items()),
+    *(_nicknames(service, title) for service, title in SERVICES.items()),
+    *(option for each in SERVICES.items() for option in _policy_of_service(*each)),
+    *(_session_tickets(service, title) for service, title in SERVICES.items()),
 )

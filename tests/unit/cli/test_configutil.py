@@ -85,6 +85,19 @@ def test_an_empty_value_clears_a_string(configutil: Run) -> None:
     assert configutil("-o", "encryption.rsa.nssslpersonalityssl").out == "\n"
 
 
+def test_a_tls_policy_that_contradicts_itself_is_told_and_set_all_the_same(
+    configutil: Run,
+) -> None:
+    done = configutil("-o", "local.pop.tlsminversion", "-v", "TLSv1.0")
+    assert done.code == 0
+    assert "warning: " in done.err
+    assert "local.pop.tlsminversion = TLSv1.0: the TLS profile intermediate does not go" in done.err
+    done = configutil("-o", "local.pop.tlsprofile", "-v", "legacy")
+    assert "RFC 8996 forbids" in done.err
+    done = configutil("-d", "-o", "local.pop.tlsminversion")
+    assert "warning" not in done.err
+
+
 def test_deleting_brings_the_default_back(configutil: Run) -> None:
     configutil("-o", "service.imap.port", "-v", "2143")
     assert configutil("-d", "-o", "service.imap.port") == Outcome(

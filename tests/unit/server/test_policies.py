@@ -8,8 +8,9 @@ import pytest
 
 from mailfront.configuration.msg_conf import Configuration, load_configuration
 from mailfront.configuration.options.encryption import TLS_MAXIMA, TLS_MINIMA, TLS_PROFILES
+from mailfront.configuration.registry import REGISTRY
 from mailfront.errors import ConfigurationError
-from mailfront.server.policies import policy_of
+from mailfront.server.policies import DECIDING, policy_messages, policy_of
 from mailfront.tls.policy import VERSION_NAMES, Policy
 from mailfront.tls.profiles import PROFILES
 
@@ -89,6 +90,24 @@ def test_a_contradiction_names_the_option_and_its_line(
     assert what in caught.value.what
     assert caught.value.line == 2
     assert caught.value.remedy
+
+
+def test_the_messages_about_all_services_are_told_once() -> None:
+    assert policy_messages(Configuration.of({})) == []
+    options = {
+        LIST: "ECDHE-RSA-AES128-GCM-SHA256,rsa_des_sha",
+        "local.pop.tlsminversion": "TLSv1.0",
+    }
+    refused, contradiction = policy_messages(Configuration.of(options))
+    assert refused.startswith("rsa_des_sha is refused: ")
+    assert contradiction.startswith("local.pop.tlsminversion = TLSv1.0: ")
+
+
+def test_each_deciding_option_exists_for_all_and_for_each_service() -> None:
+    for name in DECIDING:
+        assert {f"{owner}.{name}" for owner in ("encryption", "local.imta", "local.http")} <= set(
+            REGISTRY.names()
+        )
 
 
 def test_an_empty_range_of_versions_is_refused() -> None:
