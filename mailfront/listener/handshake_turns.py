@@ -4,7 +4,8 @@ A handshake costs a thousand times what a command costs. So each network has a b
 handshakes per minute (a token bucket; a resumed one gives its token back), and there are bounds on
 how many are under way, in total and per network. What may not begin at once waits, first come,
 first served within a network and in rotation between networks; a few begin in each turn of the
-event loop, and sessions have theirs in between.
+event loop, and sessions have theirs in between. When all places are taken by clients that say
+nothing more, the oldest of them make room.
 
 Nothing here grows with the number of attackers: those who wait hold a connection each, and the
 networks remembered without one are bounded.
@@ -19,13 +20,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mailfront.listener.limits import network_of
-from mailfront.tls.failure import TOO_MANY_HANDSHAKES
+from mailfront.tls.failure import TIME_OUT, TOO_MANY_HANDSHAKES
 
 # A handshake takes half a millisecond to a few, by the key: this many delay a session by less than
 # people notice.
 PER_TURN = 4
 # Who comes behind so many of the same network is refused: their time would be over before the turn.
 WAITING_PER_NETWORK = 100
+# Within so many seconds a client answers, however far away; then its place may go to one who waits.
+PATIENCE = 2.0
 REMEMBERED_NETWORKS = 10_000
 _MINUTE = 60.0
 
@@ -38,7 +41,7 @@ class Handshake(Protocol):
         ...
 
     def refuse_handshake(self, reason: str) -> None:
-        """It will have none."""
+        """It will have none, or has had it."""
         ...
 
 
@@ -74,9 +77,11 @@ class HandshakeTurns:
         self._per_address = per_address
         self._per_minute = per_minute
         self._clock = clock
-        self._running = 0
+        # Since when each is under way, the oldest first.
+        self._running: dict[Handshake, float] = {}
         self._begun_this_turn = 0
         self._turn_ends = False
+        self._room_timer: asyncio.TimerHandle | None = None
         self._places: dict[Handshake, _Network] = {}
         self._active: dict[str, _Network] = {}
         # Networks whose tokens are not all back, the least recently used first.
@@ -86,7 +91,7 @@ class HandshakeTurns:
     @property
     def waiting(self) -> int:
         """How many handshakes have not begun."""
-        return len(self._places) - self._running
+        return len(self._places) - len(self._running)
 
     @property
     def remembered(self) -> int:
@@ -115,7 +120,7 @@ class HandshakeTurns:
             del network.waiting[handshake]
         else:
             network.running -= 1
-            self._running -= 1
+            del self._running[handshake]
             if resumed:
                 network.tokens += 1
             self._line_up(network)
@@ -144,13 +149,13 @@ class HandshakeTurns:
 
     def _has_room(self) -> bool:
         return self._begun_this_turn < PER_TURN and not (
-            self._total and self._running >= self._total
+            self._total and len(self._running) >= self._total
         )
 
     def _begin(self, network: _Network, handshake: Handshake) -> None:
         network.running += 1
         network.tokens -= 1
-        self._running += 1
+        self._running[handshake] = self._clock()
         self._begun_this_turn += 1
         self._end_turn_soon()
         handshake.begin_handshake()
@@ -182,6 +187,7 @@ class HandshakeTurns:
     def _next_turn(self) -> None:
         self._turn_ends = False
         self._begun_this_turn = 0
+        self._make_room()
         while self._rotation and self._has_room():
             network = self._rotation.popleft()
             network.in_rotation = False
@@ -190,6 +196,29 @@ class HandshakeTurns:
                 del network.waiting[handshake]
                 self._begin(network, handshake)
             self._line_up(network)
+        if self._rotation and self._total and len(self._running) >= self._total:
+            self._room_later()
+
+    def _make_room(self) -> None:
+        """Let go of the oldest handshakes if others need their places."""
+        needed = min(len(self._rotation), PER_TURN)
+        enough = max(0, self._total - needed)
+        while self._total and len(self._running) > enough:
+            oldest, since = next(iter(self._running.items()))
+            if self._clock() - since < PATIENCE:
+                break
+            oldest.refuse_handshake(TIME_OUT)
+            self.leave(oldest, resumed=False)
+
+    def _room_later(self) -> None:
+        if self._room_timer is None:
+            since = next(iter(self._running.values()))
+            seconds = max(0.01, since + PATIENCE - self._clock())
+            self._room_timer = asyncio.get_running_loop().call_later(seconds, self._room_now)
+
+    def _room_now(self) -> None:
+        self._room_timer = None
+        self._end_turn_soon()
 
     # Memory.
 

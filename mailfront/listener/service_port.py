@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from mailfront.errors import KeystoreError
 from mailfront.listener.handshake_turns import HandshakeTurns
 from mailfront.listener.limits import ConnectionLimits
+from mailfront.listener.sockets import BACKLOG
 from mailfront.observability.connection_record import quoted
 from mailfront.observability.counters import Counters
 from mailfront.tls.alpn import accepted_protocols
@@ -90,8 +91,10 @@ class ServicePort:
     async def start(self) -> None:
         """Begin to accept."""
         loop = asyncio.get_running_loop()
+        # The loop listens anew, with 100 places unless told otherwise: in a burst of connections
+        # each one too many would wait a second for its next attempt.
         self._server = await loop.create_server(
-            lambda: TlsTransport(self, loop), sock=self._listener
+            lambda: TlsTransport(self, loop), sock=self._listener, backlog=BACKLOG
         )
 
     def stop_accepting(self) -> None:

@@ -7,12 +7,22 @@ other, three reasons to read nothing, and the ways to close.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
+
+from mailfront.interfaces.peer import Peer
 
 # A peer that does not take our last bytes within this many seconds loses them.
 LINGER_SECONDS = 20.0
 # What a peer sends after our farewell is discarded for this long.
 DISCARD_SECONDS = 2.0
+
+
+def peer_of(transport: asyncio.BaseTransport) -> Peer:
+    """Both ends of a connection; unknown if the client was gone before it was accepted."""
+    remote = transport.get_extra_info("peername") or ("unknown", 0)
+    local = transport.get_extra_info("sockname") or ("unknown", 0)
+    return Peer(remote[0], remote[1], local[0], local[1])
 
 
 class ForwardingTransport(asyncio.Transport, asyncio.BufferedProtocol):
@@ -76,6 +86,10 @@ class ForwardingTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if not self._paused and not self._closing:
             self._paused = True
             self._pass_on_reading()
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Send several pieces as one."""
+        self.write(b"".join(list_of_data))
 
     def is_reading(self) -> bool:
         """Whether data is being delivered."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, cast
 
 from mailfront.interfaces.peer import Peer, TlsFacts
@@ -31,7 +31,7 @@ from mailfront.tls.failure import (
     failure_reason,
 )
 from mailfront.tls.first_flight import FirstFlight
-from mailfront.tls.forwarding_transport import ForwardingTransport
+from mailfront.tls.forwarding_transport import ForwardingTransport, peer_of
 from mailfront.tls.records import PEER_CLOSED_TLS, TlsRecords
 
 RECEIVE_SIZE = 256 * 1024
@@ -79,10 +79,7 @@ class TlsTransport(ForwardingTransport):
         """Part of `asyncio.BufferedProtocol`."""
         # uvloop's transports have the interface without the base class.
         raw = self._raw = cast(asyncio.Transport, transport)
-        # Both are None when the client was gone before the accept finished.
-        remote = transport.get_extra_info("peername") or ("unknown", 0)
-        local = transport.get_extra_info("sockname") or ("unknown", 0)
-        self.peer = Peer(remote[0], remote[1], local[0], local[1])
+        self.peer = peer_of(raw)
         self.record = ConnectionRecord(self._owner.service, self.peer)
         self._admitted = self._owner.admit(self)
         if not self._admitted:
@@ -179,8 +176,11 @@ class TlsTransport(ForwardingTransport):
                 self._flush()
 
     def refuse_handshake(self, reason: str) -> None:
-        """It has no turn, and will not get one."""
-        self._handshake_failed(reason, alert_record(Alert.INTERNAL_ERROR))
+        """It has no turn, or not any more."""
+        if self._records is None:
+            self._handshake_failed(reason, alert_record(Alert.INTERNAL_ERROR))
+        elif not self._closing:
+            self._give_up(reason)
 
     # Toward the front: asyncio.Transport.
 
@@ -191,8 +191,7 @@ class TlsTransport(ForwardingTransport):
         called with the facts; a failed handshake ends in `connection_lost`. Raises `KeystoreError`
         if there is no certificate.
         """
-        assert self._records is None
-        assert self.first_flight is None
+        assert self._records is None, "TLS inside TLS"
         self._context = self._owner.context()
         self._flush()
         self._nickname = self._context.nickname
@@ -210,15 +209,11 @@ class TlsTransport(ForwardingTransport):
             except ssl.SSLError as failure:
                 self._fail(f"TLS: {failure_reason(failure)}")
                 return
-        else:
-            assert self.first_flight is None, "nothing leaves in clear once TLS was announced"
+        elif self.first_flight is None:
             self._plain_output.append(bytes(data))
+        # Else TLS was announced, and nothing leaves in clear any more.
         if not self._in_event:
             self._flush()
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """Send several pieces as one."""
-        self.write(b"".join(list_of_data))
 
     def close(self) -> None:
         """Say close_notify, send what is queued, close."""
@@ -339,9 +334,13 @@ class TlsTransport(ForwardingTransport):
             waited = TOO_MANY_HANDSHAKES if self._waiting else TIME_OUT
             self._handshake_failed(waited, alert_record(Alert.CLOSE_NOTIFY))
         else:
-            # OpenSSL can say nothing in the middle of a handshake.
-            self._count_failure(TIME_OUT)
-            self.abort()
+            self._give_up(TIME_OUT)
+
+    def _give_up(self, reason: str) -> None:
+        """End a handshake in the middle, where OpenSSL cannot say a word."""
+        self._count_failure(reason)
+        self._end_turn(resumed=False)
+        self.abort()
 
     def _handshake_failed(self, reason: str, alert: bytes = b"") -> None:
         """End the connection with an alert on the wire: `alert`, or OpenSSL's own."""

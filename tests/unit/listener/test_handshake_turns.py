@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from mailfront.listener import handshake_turns
-from mailfront.listener.handshake_turns import PER_TURN, WAITING_PER_NETWORK, HandshakeTurns
+from mailfront.listener.handshake_turns import (
+    PATIENCE,
+    PER_TURN,
+    WAITING_PER_NETWORK,
+    HandshakeTurns,
+)
 
 CLIENT = "192.0.2.1"
 OTHER = "192.0.2.2"
@@ -161,6 +166,30 @@ async def test_behind_too_many_of_one_network_the_next_is_refused() -> None:
     assert office.turns.waiting == WAITING_PER_NETWORK
 
 
+async def test_who_says_nothing_more_makes_room_for_one_who_waits() -> None:
+    office = Office(total=2)
+    office.enter("silent")
+    office.clock.now += 1
+    office.enter("young", OTHER)
+    office.enter("late", "192.0.2.3")
+    await some_turns()
+    assert office.begun == ["silent", "young"]
+    office.clock.now += PATIENCE - 1
+    office.enter("later", "192.0.2.4")
+    await some_turns()
+    assert office.refused == ["silent"]
+    assert office.begun == ["silent", "young", "late"]
+
+
+async def test_who_says_nothing_more_keeps_its_place_while_nobody_waits() -> None:
+    office = Office(total=2)
+    office.enter("silent")
+    office.clock.now += 100
+    office.enter("other", OTHER)
+    await some_turns()
+    assert office.refused == []
+
+
 async def test_who_leaves_while_waiting_never_begins() -> None:
     office = Office(total=1)
     first, second, _ = office.enter("a"), office.enter("b"), office.enter("c")
@@ -171,7 +200,7 @@ async def test_who_leaves_while_waiting_never_begins() -> None:
     assert office.begun == ["a", "c"]
 
 
-async def test_memory_is_bounded(monkeypatch: object) -> None:
+async def test_memory_is_bounded() -> None:
     office = Office(per_minute=10)
     for number in range(handshake_turns.REMEMBERED_NETWORKS + 500):
         office.enter("x", f"192.0.{number // 250}.{number % 250}").leave()
