@@ -1,4 +1,5 @@
-"""What OpenSSL can and Python's `ssl` has no setter for: the only place that knows of ctypes.
+"""What OpenSSL can and Python's `ssl` has no setter for: through ctypes, after a
+self-check that all such use relies on.
 
 Takes a context and a text in OpenSSL's notation, and tells whether it took effect. Where `ssl`
 itself has the setter (Python 3.15) that is used; else the functions of the very library that `_ssl`

@@ -7,6 +7,7 @@ A published policy keeps its answers: they are in `policies/`, one file per Open
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import subprocess
 
@@ -117,6 +118,12 @@ def test_a_running_server_follows_its_policies_per_service_and_live(new_server: 
         older = s_client(server, "-tls1_2")
         assert "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256" in older
         assert "Compression: NONE" in older
+        eventually(
+            lambda: (
+                re.search(r"service=imaps? .*group=(x25519|X25519MLKEM768)", server.log) is not None
+            ),
+            "the log does not name the group",
+        )
         assert "Secure Renegotiation IS supported" in older
         assert "Cipher is (NONE)" in s_client(server, "-tls1_2", "-cipher", "AES128-SHA")
         assert "alert protocol version" in s_client(server, "-tls1", *OLD)
