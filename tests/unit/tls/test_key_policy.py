@@ -28,7 +28,9 @@ def certificates(*keys: SigningKey) -> list[x509.Certificate]:
 
 
 @pytest.mark.parametrize(
-    "key", [RSA, P256, ec.generate_private_key(ec.SECP384R1()), ED25519], ids=lambda key: str(key)
+    "key",
+    [RSA, P256, ec.generate_private_key(ec.SECP384R1()), ED25519],
+    ids=["RSA", "P-256", "P-384", "Ed25519"],
 )
 def test_the_usual_keys_are_fit_for_every_policy(key: SigningKey) -> None:
     for name in ("modern", "intermediate", "legacy"):
