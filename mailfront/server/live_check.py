@@ -7,7 +7,7 @@ compares. Returns findings per port; raises `OperatorError` for a configuration 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -29,6 +29,7 @@ from mailfront.tls.doctor.examination import examine
 from mailfront.tls.doctor.facts import Examination
 from mailfront.tls.doctor.findings import Severity, judge
 from mailfront.tls.doctor.target import Target, target_of
+from mailfront.tls.sni import CertificateNames, names_of
 
 _PROTOCOLS = {
     "imta": StarttlsProtocol.SMTP,
@@ -71,11 +72,23 @@ def check_live(configuration: Configuration, token: InternalToken) -> Iterator[L
             continue
         context = contexts.slots[port.service].current
         assert context is not None
-        authorities = [
-            *trusted_authorities(token),
-            *_own_self_signed(token, nicknames_of(configuration, port.service)),
-        ]
-        yield _check_port(_target(port, configuration), port, context, authorities)
+        target = _target(port, configuration)
+        own = nicknames_of(configuration, port.service)
+        nicknames = _chosen_by_name(configuration, token, own, target.name) or own
+        authorities = [*trusted_authorities(token), *_own_self_signed(token, nicknames)]
+        expected = {token.require(nickname).sha256 for nickname in nicknames}
+        yield _check_port(target, port.name, context, expected, authorities)
+
+
+def _chosen_by_name(
+    configuration: Configuration, token: InternalToken, own: Sequence[str], name: str
+) -> Sequence[str] | None:
+    """The nicknames presented to a client that asks for `name`, unless the service's `own` are."""
+    if not configuration.boolean("local.service.ssl.sni"):
+        return None
+    own_names = [names_of(token.require(nickname).certificate) for nickname in own]
+    names = CertificateNames(token.inventory().records)
+    return names.find(name, frozenset().union(*own_names))
 
 
 def _own_self_signed(token: InternalToken, nicknames: Sequence[str]) -> list[x509.Certificate]:
@@ -96,29 +109,35 @@ def _target(port: PortSettings, configuration: Configuration) -> Target:
 
 def _check_port(
     target: Target,
-    port: PortSettings,
+    name: str,
     context: ServerContext,
+    expected: Collection[str],
     authorities: Sequence[x509.Certificate],
 ) -> LivePort:
     try:
         facts = examine(target, authorities)
     except OperatorError as failure:
-        return LivePort(port.name, None, (f"{failure.what}: is the server running?",))
+        return LivePort(name, None, (f"{failure.what}: is the server running?",))
     findings = judge(facts, datetime.now(UTC))
     said = [(one.severity, f"{one.what} ({one.standard}): {one.remedy}") for one in findings]
     problems = [text for severity, text in said if severity >= Severity.WARNING]
     return LivePort(
-        port.name,
+        name,
         facts,
-        (*deviations(facts, context), *problems),
+        (*deviations(facts, context, expected), *problems),
         tuple(text for severity, text in said if severity < Severity.WARNING),
     )
 
 
-def deviations(facts: Examination, context: ServerContext) -> Iterator[str]:
-    """Where what is served differs from the context that the configuration gives."""
+def deviations(
+    facts: Examination, context: ServerContext, expected: Collection[str]
+) -> Iterator[str]:
+    """Where what is served differs from the context that the configuration gives.
+
+    `expected` are the SHA-256 fingerprints of the certificates that may be presented.
+    """
     leaf = facts.leaf
-    if leaf is not None and sha256_fingerprint(leaf) not in context.fingerprint.split(","):
+    if leaf is not None and sha256_fingerprint(leaf) not in expected:
         yield (
             f"presents another certificate ({sha256_fingerprint(leaf)[:11]}) than "
             f"{context.nickname} of the keystore ({context.fingerprint[:11]}): "

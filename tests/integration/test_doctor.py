@@ -247,6 +247,20 @@ def test_check_live_finds_a_fresh_server_as_configured(server: MailServer) -> No
         assert f"{name}: 127.0.0.1:" in checked.stderr
 
 
+def test_check_live_knows_that_a_name_may_choose_the_certificate(new_server: NewServer) -> None:
+    options = {"service.hostname": "mx.example.test", "local.imap.sslnicknames": "imap-cert"}
+    chosen = new_server(options)
+    made = run_command(
+        "msgcert", "add-selfsign-cert", "--home", str(chosen.root.path), "--name",
+        "mx.example.test", "mx-cert",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    with chosen:
+        checked = chosen.mailfront("check", "--live")
+        assert checked.stdout == ""
+        assert checked.returncode == 0, checked.stderr
+
+
 def test_check_live_says_that_no_server_runs(new_server: NewServer) -> None:
     stopped = new_server()
     stopped.choose_ports()

@@ -60,15 +60,13 @@ def test_wrong_usage_is_told_with_exit_code_2(
     assert printed.err.startswith("usage: mailfront")
 
 
-@pytest.mark.parametrize(
-    "name", ["init", "quickstart", "serve", "check", "doctor", "ciphers", "status", "reload"]
-)
+@pytest.mark.parametrize("name", ["init", "quickstart", "serve", "check", "status", "reload"])
 def test_a_command_needs_a_server_root(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name]) == 1
     assert "give --home DIR, or set MAILFRONT_HOME" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["serve", "check", "doctor", "ciphers", "status", "reload"])
+@pytest.mark.parametrize("name", ["serve", "check", "status", "reload"])
 def test_a_directory_without_configuration_is_no_server_root(
     name: str,
     tmp_path: Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mailfront.keystore.formats import sha256_fingerprint
 from mailfront.protocol.starttls_client import StarttlsProtocol
 from mailfront.server.live_check import deviations, trusted_authorities
 from mailfront.tls.context import ServerContext, build_server_context
@@ -14,6 +15,7 @@ from tests.support.authority import self_signed
 from tests.support.keystores import authority, new_token
 
 CREDENTIALS = self_signed("imap-cert")
+PRESENTED = {sha256_fingerprint(CREDENTIALS.certificate)}
 
 
 def configured(profile: str = "intermediate") -> ServerContext:
@@ -31,18 +33,18 @@ def served() -> Examination:
 
 
 def test_what_is_served_as_configured_deviates_in_nothing() -> None:
-    assert list(deviations(served(), configured())) == []
+    assert list(deviations(served(), configured(), PRESENTED)) == []
 
 
 def test_what_was_not_examined_deviates_in_nothing() -> None:
     blank = Examination(served().target)
-    assert list(deviations(blank, configured())) == []
+    assert list(deviations(blank, configured(), PRESENTED)) == []
 
 
 def test_another_certificate_is_told() -> None:
     facts = served()
     facts.chain = (self_signed("other").certificate,)
-    (told,) = deviations(facts, configured())
+    (told,) = deviations(facts, configured(), PRESENTED)
     assert "another certificate" in told
     assert "imap-cert" in told
 
@@ -50,14 +52,14 @@ def test_another_certificate_is_told() -> None:
 def test_a_version_below_the_profile_is_told() -> None:
     facts = served()
     facts.versions["TLSv1.1"] = True
-    (told,) = deviations(facts, configured())
+    (told,) = deviations(facts, configured(), PRESENTED)
     assert "TLSv1.1" in told
 
 
 def test_a_suite_outside_the_profile_is_told() -> None:
     facts = served()
     facts.suites["TLSv1.2"] = SuiteFacts(("TLS_RSA_WITH_AES_128_CBC_SHA",))
-    (told,) = deviations(facts, configured())
+    (told,) = deviations(facts, configured(), PRESENTED)
     assert "TLS_RSA_WITH_AES_128_CBC_SHA" in told
 
 
