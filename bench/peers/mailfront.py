@@ -10,6 +10,8 @@ from tests.support.server import ALICE, MailServer, make_server_root
 _OPTIONS = {
     "service.connectionsperaddress": "1000",
     "service.imap.maxsessions": "1000",
+    "service.handshakesperminute": "0",
+    "service.maxhandshakesperaddress": "0",
 }
 
 
