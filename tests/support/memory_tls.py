@@ -46,6 +46,10 @@ class MemoryTlsClient:
                 break
         self._flush()
 
+    def pending(self) -> bytes:
+        """The records that are to be sent, not sent."""
+        return self._outgoing.read()
+
     def records(self, data: bytes) -> bytes:
         """`data` as records, not sent."""
         self.tls.write(data)

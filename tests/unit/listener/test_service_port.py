@@ -15,8 +15,10 @@ from mailfront.listener.limits import ConnectionLimits
 from mailfront.listener.service_port import PortSettings, ServicePort
 from mailfront.listener.sockets import bind
 from mailfront.observability.counters import Counters
+from mailfront.tls.first_flight import FirstFlight
 from mailfront.tls.personality import ContextSlot
 from mailfront.tls.transport import TlsTransport
+from tests.support.client_hello import client_hello
 from tests.support.memory_transport import MemoryTransport
 from tests.support.ports import LOOPBACK
 
@@ -152,3 +154,28 @@ async def test_a_started_port_accepts_until_it_is_told_not_to(port: Port) -> Non
 async def test_a_port_that_never_started_closes_its_socket(port: Port) -> None:
     port.port.stop_accepting()
     assert port.listener.fileno() == -1
+
+
+async def test_a_failure_that_can_be_explained_is(
+    port: Port, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport, _ = port.connect()
+    port.port.handshake_failed(transport, "not TLS: plain HTTP")
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line.startswith("service=imap peer=192.0.2.7:40000 not TLS: plain HTTP: a browser")
+    port.port.handshake_failed(transport, "connection reset")
+    assert len(caplog.records) == 1
+
+
+async def test_the_offer_of_a_client_is_told_with_its_octets_escaped(
+    port: Port, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport, _ = port.connect()
+    flight = transport.first_flight = FirstFlight(frozenset({b"imap"}))
+    flight.take(client_hello(["evil\r\nforged"]))
+    port.port.handshake_failed(transport, "foreign application protocol")
+    [line] = [record.getMessage() for record in caplog.records]
+    assert "\\r\\nforged" in line
+    assert "\r" not in line
+    assert "versions=TLSv1.3,TLSv1.2" in line
+    assert "sni=imap.example.org" in line

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from mailfront.tls.failure import failure_reason
+from mailfront.tls.failure import advice, clear_text_reason, failure_reason, is_record
 
 
 def failed(reason: str | None) -> ssl.SSLError:
@@ -32,3 +32,33 @@ def test_a_reason_of_openssl_becomes_words_for_people(reason: str | None, words:
 
 def test_the_text_of_the_error_is_never_used() -> None:
     assert "octets" not in failure_reason(failed("SOMETHING_NEW"))
+
+
+@pytest.mark.parametrize(
+    ("octets", "reason"),
+    [
+        (b"GET / HTTP/1.1\r\n", "not TLS: plain HTTP"),
+        (b"PRI * HTTP/2.0\r\n", "not TLS: plain HTTP"),
+        (b"EHLO client\r\n", "not TLS: a mail command in clear"),
+        (b"a001 capability\r\n", "not TLS: a mail command in clear"),
+        (b". NOOP\r\n", "not TLS: a mail command in clear"),
+        (b"CAPA\r\n", "not TLS: a mail command in clear"),
+        (b"SSH-2.0-OpenSSH\r\n", "not TLS"),
+        (b"G", "not TLS"),
+        (b"", "not TLS"),
+    ],
+)
+def test_who_speaks_something_else_is_told_apart(octets: bytes, reason: str) -> None:
+    assert clear_text_reason(octets) == reason
+
+
+@pytest.mark.parametrize(
+    ("octet", "record"), [(0x16, True), (0x15, True), (0x80, True), (0x47, False), (0x00, False)]
+)
+def test_a_first_octet_may_be_tls(octet: int, record: bool) -> None:
+    assert is_record(octet) is record
+
+
+def test_advice_is_given_where_an_operator_can_do_something() -> None:
+    assert "STARTTLS" in advice("not TLS: a mail command in clear")
+    assert advice("connection reset") == ""

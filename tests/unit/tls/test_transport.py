@@ -437,3 +437,119 @@ async def test_the_transport_answers_as_asyncio_s_own(context: ServerContext) ->
     connection.client.handshake()
     assert cast(ssl.SSLObject, transport.get_extra_info("ssl_object")).server_side
     assert transport.get_extra_info("sslcontext") is connection.context().ssl_context
+
+
+class Slow(Connection):
+    """An owner whose turns come when the test says so."""
+
+    def queue_handshake(self, transport: TlsTransport) -> None:
+        self.turns.append("queued")
+
+
+def first_flight(connection: Connection) -> bytes:
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.client.tls.do_handshake()
+    return connection.client.pending()
+
+
+async def test_a_handshake_waits_for_its_turn_unread(context: ServerContext) -> None:
+    connection = Slow(context).connect()
+    connection.feed(first_flight(connection))
+    assert connection.turns == ["queued"]
+    assert not connection.is_read()
+    assert connection.raw.take() == b""
+    connection.transport.begin_handshake()
+    assert connection.is_read()
+    connection.client.take(connection.raw.take())
+    connection.client.handshake()
+    assert connection.made_front.events == ["made"]
+    assert connection.turns == ["queued", "over"]
+
+
+async def test_without_a_whole_client_hello_there_is_no_turn(context: ServerContext) -> None:
+    connection = Slow(context).connect()
+    hello = first_flight(connection)
+    connection.feed(hello[:-1])
+    assert connection.turns == []
+    assert connection.is_read()
+    connection.feed(hello[-1:])
+    assert connection.turns == ["queued"]
+
+
+async def test_a_refused_handshake_is_told_internal_error(context: ServerContext) -> None:
+    connection = Slow(context).connect()
+    connection.feed(first_flight(connection))
+    connection.transport.refuse_handshake("too many handshakes")
+    assert connection.raw.take() == bytes.fromhex("15030300020250")
+    assert connection.failures == ["too many handshakes"]
+    assert connection.turns == ["queued", "over"]
+    connection.transport.begin_handshake()
+    connection.transport.refuse_handshake("again")
+    assert connection.raw.take() == b""
+    assert connection.failures == ["too many handshakes"]
+
+
+async def test_a_handshake_under_way_can_be_given_up(context: ServerContext) -> None:
+    connection = Connection(context).connect()
+    connection.feed(first_flight(connection))
+    connection.transport.refuse_handshake("time-out")
+    assert connection.raw.aborted
+    assert connection.failures == ["time-out"]
+    assert connection.turns == ["queued", "over"]
+
+
+async def test_who_waits_too_long_is_told_close_notify(context: ServerContext) -> None:
+    connection = Slow(context)
+    connection.handshake_timeout = 0
+    connection.connect()
+    connection.feed(first_flight(connection))
+    await asyncio.sleep(0.01)
+    assert connection.raw.take() == bytes.fromhex("15030300020100")
+    assert connection.failures == ["too many handshakes"]
+
+
+async def test_a_foreign_protocol_is_refused_before_openssl(context: ServerContext) -> None:
+    connection = Slow(context)
+    tls = client_context()
+    tls.set_alpn_protocols(["h2"])
+    connection.client = MemoryTlsClient(connection.exchange, tls)
+    connection.connect()
+    connection.feed(first_flight(connection))
+    assert connection.raw.take() == bytes.fromhex("15030300020278")
+    assert connection.turns == []
+    assert connection.failures == ["foreign application protocol"]
+
+
+async def test_a_lost_connection_gives_its_turn_back_and_counts(context: ServerContext) -> None:
+    connection = Connection(context).connect()
+    connection.feed(first_flight(connection))
+    connection.transport.connection_lost(ConnectionResetError())
+    assert connection.turns == ["queued", "over"]
+    assert connection.failures == ["connection reset"]
+    assert connection.open == 0
+
+
+async def test_nothing_leaves_in_clear_once_tls_was_announced(context: ServerContext) -> None:
+    connection = Connection(context).connect()
+    connection.transport.write(b"421 too late\r\n")
+    assert connection.raw.take() == b""
+
+
+async def test_a_record_in_pieces_is_no_flood(context: ServerContext) -> None:
+    connection = Connection(context).secured()
+    for _ in range(10):
+        records = connection.client.records(b"x" * 16000)
+        for start in range(0, len(records), 1000):
+            connection.feed(records[start : start + 1000])
+    assert len(b"".join(connection.made_front.received)) == 160_000
+    assert not connection.transport.is_closing()
+
+
+async def test_the_end_of_tcp_is_answered_with_close_notify(context: ServerContext) -> None:
+    connection = Connection(context).secured()
+    connection.raw.take()
+    assert not connection.transport.eof_received()
+    connection.client.take(connection.raw.take())
+    connection.client.received()
+    assert connection.client.is_told_of_the_end()
+    assert connection.transport.record.reason == "peer closed"
