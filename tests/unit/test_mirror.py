@@ -22,6 +22,7 @@ EXCEPTIONS: dict[str, str] = {
     "server/process.py": "the whole process: tests/integration runs it in every file",
     "store/message_record.py": "records and an enumeration without logic",
     "server/wiring.py": "joins parts without a decision of its own; tests/integration serves by it",
+    "tls/doctor/examination.py": "probe after probe; tests/integration/test_doctor.py runs it",
 }
 # Tests of the repository itself and of what the tests are made of.
 OTHER_TESTS = ("test_mirror.py", "test_documentation.py", "support/*")
