@@ -1,12 +1,13 @@
-"""`python -m bench quick`: measure mailfront beside its peers."""
+"""`python -m bench quick`: measure mailfront beside its peers. `python -m bench keystore`: a
+keystore of thousands of certificates."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import quick
+from bench import keystore, quick
 
-COMMANDS = {"quick": quick.main}
+COMMANDS = {"keystore": keystore.main, "quick": quick.main}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError, OperatorError
-from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.internal_token import InternalToken, Inventory
 from mailfront.server.policies import policy_of
 from mailfront.tls.alpn import PROTOCOLS
 from mailfront.tls.openssl import unavailable_settings
@@ -43,6 +44,8 @@ class ServiceContexts:
         keep.
         """
         changed = []
+        # Reading all of a large keystore costs, so the services share what was read.
+        inventory = functools.cache(token.inventory)
         hours = configuration.integer("local.ssl.ticketlifetime")
         for service, slot in self.slots.items():
             slot.ticket_keys.set_lifetime(hours)
@@ -56,14 +59,14 @@ class ServiceContexts:
                 continue
             try:
                 tickets = configuration.boolean(f"local.{service}.sessiontickets")
-                if slot.load(token, nicknames, policy, tickets=tickets):
+                if slot.load(token, nicknames, policy, tickets=tickets, inventory=inventory):
                     changed.append(service)
             except OperatorError as failure:
                 option = nickname_option(configuration, service)
                 raise ConfigurationError(
                     f"{option} = {','.join(nicknames)}: {failure.what}", remedy=failure.remedy
                 ) from failure
-        self._follow_names(configuration, token)
+        self._follow_names(configuration, token, inventory)
         return changed
 
     def forget_overdue_ticket_keys(self) -> None:
@@ -71,10 +74,15 @@ class ServiceContexts:
         for slot in self.slots.values():
             slot.ticket_keys.forget_overdue()
 
-    def _follow_names(self, configuration: Configuration, token: InternalToken) -> None:
+    def _follow_names(
+        self,
+        configuration: Configuration,
+        token: InternalToken,
+        inventory: Callable[[], Inventory],
+    ) -> None:
         names = None
         if configuration.boolean("local.service.ssl.sni"):
-            names = CertificateNames(token.inventory().records)
+            names = CertificateNames(inventory().records)
         for slot in self.slots.values():
             slot.serve_names(names, token)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
 
 from mailfront.errors import KeystoreError, OperatorError
 from mailfront.keystore.internal_token import InternalToken
-from mailfront.keystore.records import CertificateRecord, Credentials
+from mailfront.keystore.records import CertificateRecord, Credentials, Inventory
 from mailfront.tls.context import ServerContext, build_server_context
 from mailfront.tls.key_policy import require_fit_keys
 from mailfront.tls.policy import Policy
@@ -76,9 +76,17 @@ class ContextSlot:
         self._records: dict[str, CertificateRecord] = {}
 
     def load(
-        self, token: InternalToken, nicknames: Sequence[str], policy: Policy, *, tickets: bool
+        self,
+        token: InternalToken,
+        nicknames: Sequence[str],
+        policy: Policy,
+        *,
+        tickets: bool,
+        inventory: Callable[[], Inventory] | None = None,
     ) -> bool:
         """Bring the slot up to date; return whether a new context came into force.
+
+        `inventory` is the token's, where several slots share one.
 
         Nothing is rebuilt while nicknames, certificates and policy are the same. What is new is
         proved first (`tls.rotation`). Raises `OperatorError` only when there is no earlier context
@@ -93,7 +101,7 @@ class ContextSlot:
                 return False
             personality = load_personality(token, nicknames)
             require_fit_keys(records, policy)
-            self._prove(token, records)
+            self._prove(inventory or token.inventory, records)
             fresh = build_server_context(personality, policy, alpn=self._alpn, tickets=tickets)
             self._seal.bind(fresh.ssl_context, _ticket_purpose(self.service, fresh))
             prove_handshake(fresh.ssl_context, [record.certificate for record in records])
@@ -118,7 +126,9 @@ class ContextSlot:
         current = self.current
         self.server_names.follow(names, current.certificates, token.credentials, current.policy)
 
-    def _prove(self, token: InternalToken, records: Sequence[CertificateRecord]) -> None:
+    def _prove(
+        self, inventory: Callable[[], Inventory], records: Sequence[CertificateRecord]
+    ) -> None:
         changed = [
             record
             for record in records
@@ -128,7 +138,7 @@ class ContextSlot:
         if not changed:
             return
         authorities = [
-            record.certificate for record in token.inventory().records if record.trust.is_authority
+            record.certificate for record in inventory().records if record.trust.is_authority
         ]
         now = datetime.now(UTC)
         for record in changed:
