@@ -44,6 +44,8 @@ _REASONS = {
     "DATA_LENGTH_TOO_LONG": "record too long",
     "ENCRYPTED_LENGTH_TOO_LONG": "record too long",
     "DECRYPTION_FAILED_OR_BAD_RECORD_MAC": "damaged record",
+    # What OpenSSL 3.2 and newer say of the same.
+    "RECORD_LAYER_FAILURE": "damaged record",
     "SSLV3_ALERT_BAD_RECORD_MAC": "client says a record is damaged",
     "LENGTH_MISMATCH": "malformed message",
     "LENGTH_TOO_SHORT": "malformed message",

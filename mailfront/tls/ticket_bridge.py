@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ctypes  # noqa: TID251 - a callback, behind the self-check of tls.openssl
 import functools
+import hashlib
+import hmac
 import logging
 import os
 import ssl
@@ -116,34 +118,40 @@ class TicketSeal:
     """OpenSSL's way to the keys of one service; for every context that it ever has."""
 
     def __init__(self, keys: TicketKeys) -> None:
-        self._callback = _Callback(_answer(keys))
-        # A context may outlive its service, and would call what is no longer there.
-        _callbacks.append(self._callback)
+        self._keys = keys
+        self._callbacks: dict[bytes, object] = {}
 
     def bind(self, context: ssl.SSLContext, purpose: bytes) -> bool:
         """Seal and open the tickets of `context` with the keys; False if that is impossible here.
 
-        A ticket resumes only in contexts of the same `purpose` (32 octets at most).
+        A ticket resumes only in contexts of the same `purpose` (32 octets at most): it is sealed
+        under keys of that purpose, because newer Pythons set one session context for all of their
+        connections, which would otherwise tell the purposes apart.
         """
         library = _library()
         if library is None:
             return False
         assert len(purpose) <= _LONGEST_SESSION_CONTEXT
+        callback = self._callbacks.get(purpose)
+        if callback is None:
+            callback = self._callbacks[purpose] = _Callback(_answer(self._keys, purpose))
+            # A context may outlive its service, and would call what is no longer there.
+            _callbacks.append(callback)
         pointer = openssl.context_pointer(context)
         return bool(
             library.set_session_context(pointer, purpose, len(purpose)) == 1
-            and library.set_callback(pointer, self._callback) == 1
+            and library.set_callback(pointer, callback) == 1
         )
 
 
 _callbacks: list[object] = []
 
 
-def _answer(keys: TicketKeys) -> _Answer:
+def _answer(keys: TicketKeys, purpose: bytes) -> _Answer:
     def answer(_tls: int, name: int, vector: int, cipher: int, mac: int, seal: int) -> int:
         try:
             begin = _seal if seal else _open
-            return begin(keys, name, vector, cipher, mac)
+            return begin(keys, purpose, name, vector, cipher, mac)
         except Exception:
             # Nothing may leave through OpenSSL; the client makes a full handshake.
             _log.exception("a session ticket could not be sealed or opened")
@@ -152,19 +160,36 @@ def _answer(keys: TicketKeys) -> _Answer:
     return answer
 
 
-def _seal(keys: TicketKeys, name: int, vector: int, cipher: int, mac: int) -> int:
+def _masked(name: bytes, purpose: bytes) -> bytes:
+    """The name that a key has in tickets of `purpose`, and back again."""
+    mask = hashlib.sha256(b"mailfront ticket name\0" + purpose).digest()
+    return bytes(octet ^ other for octet, other in zip(name, mask, strict=False))
+
+
+def _for_purpose(key: TicketKey, purpose: bytes) -> TicketKey:
+    """The key's secrets for tickets of `purpose` alone."""
+    return TicketKey(
+        key.born,
+        key.name,
+        hmac.digest(key.authentication, purpose, "sha256"),
+        hmac.digest(key.encryption, purpose, "sha256"),
+    )
+
+
+def _seal(keys: TicketKeys, purpose: bytes, name: int, vector: int, cipher: int, mac: int) -> int:
     library = _library()
     assert library is not None
     key = keys.sealing_key()
-    ctypes.memmove(name, key.name, _NAME_OCTETS)
+    ctypes.memmove(name, _masked(key.name, purpose), _NAME_OCTETS)
     ctypes.memmove(vector, os.urandom(_VECTOR_OCTETS), _VECTOR_OCTETS)
-    return _DONE if library.begin(key, vector, cipher, mac, 1) else _NO_TICKET
+    begun = library.begin(_for_purpose(key, purpose), vector, cipher, mac, 1)
+    return _DONE if begun else _NO_TICKET
 
 
-def _open(keys: TicketKeys, name: int, vector: int, cipher: int, mac: int) -> int:
+def _open(keys: TicketKeys, purpose: bytes, name: int, vector: int, cipher: int, mac: int) -> int:
     library = _library()
     assert library is not None
-    key = keys.opening_key(ctypes.string_at(name, _NAME_OCTETS))
-    if key is None or not library.begin(key, vector, cipher, mac, 0):
+    key = keys.opening_key(_masked(ctypes.string_at(name, _NAME_OCTETS), purpose))
+    if key is None or not library.begin(_for_purpose(key, purpose), vector, cipher, mac, 0):
         return _NO_TICKET
     return _DONE if keys.is_sealing(key) else _DONE_AND_RENEW
