@@ -20,6 +20,7 @@ from mailfront.errors import KeystoreError
 from mailfront.keystore import formats, schema
 from mailfront.keystore.chain import build_chain, is_issued_by
 from mailfront.keystore.expiry import ValidityState, validity_state
+from mailfront.keystore.host_names import patterns_for
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.key_strength import weakness
 from mailfront.keystore.password_change import was_interrupted
@@ -74,10 +75,8 @@ def covers(certificate: x509.Certificate, name: str) -> bool:
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        wanted = name.lower().rstrip(".")
-        patterns = {one.lower() for one in extension.value.get_values_for_type(x509.DNSName)}
-        _, _, parent = wanted.partition(".")
-        return wanted in patterns or (bool(parent) and f"*.{parent}" in patterns)
+        names = {one.lower() for one in extension.value.get_values_for_type(x509.DNSName)}
+        return any(pattern in names for pattern in patterns_for(name.rstrip(".")))
     return address in extension.value.get_values_for_type(x509.IPAddress)
 
 

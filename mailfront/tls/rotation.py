@@ -17,6 +17,7 @@ from cryptography import x509
 from mailfront.errors import KeystoreError
 from mailfront.keystore.chain import build_chain
 from mailfront.keystore.formats import certificate_der, certificate_public_key_der, name_text
+from mailfront.keystore.host_names import patterns_for
 from mailfront.keystore.key_strength import weakness
 from mailfront.keystore.records import CertificateRecord
 
@@ -99,10 +100,7 @@ def _names(certificate: x509.Certificate) -> tuple[list[str], list[object]]:
 
 
 def _covered(name: str, names: Sequence[str]) -> bool:
-    if name in names:
-        return True
-    _, _, parent = name.partition(".")
-    return bool(parent) and f"*.{parent}" in names
+    return any(pattern in names for pattern in patterns_for(name))
 
 
 def prove_handshake(context: ssl.SSLContext, leaves: Iterable[x509.Certificate]) -> None:

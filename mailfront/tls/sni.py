@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mailfront.errors import KeystoreError, OperatorError
 from mailfront.keystore.formats import certificate_der
+from mailfront.keystore.host_names import patterns_for
 from mailfront.keystore.records import CertificateRecord, Credentials
 from mailfront.tls.context import ServerContext, build_server_context
 from mailfront.tls.describe import MailSslObject
@@ -33,16 +34,6 @@ _log = logging.getLogger("mailfront.tls")
 MAXIMUM_CONTEXTS = 1000
 
 Group = tuple[str, ...]
-
-
-def patterns_for(name: str) -> Iterator[str]:
-    """The names that a certificate for the host `name` may have: itself, or with `*` for its
-    left-most label and that label alone (RFC 9525 section 6.3)."""
-    name = name.lower()
-    yield name
-    _, _, parent = name.partition(".")
-    if parent:
-        yield f"*.{parent}"
 
 
 def names_of(certificate: x509.Certificate) -> frozenset[str]:

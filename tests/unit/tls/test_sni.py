@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from mailfront.errors import KeystoreError
 from mailfront.interfaces.peer import TlsFacts
 from mailfront.keystore import formats, requests
+from mailfront.keystore.host_names import patterns_for
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.records import CertificateRecord, Credentials
 from mailfront.keystore.trust import TrustFlags
@@ -30,7 +31,7 @@ from mailfront.tls.describe import MailSslObject, describe
 from mailfront.tls.openssl import Setting
 from mailfront.tls.personality import ContextSlot
 from mailfront.tls.policy import policy_named
-from mailfront.tls.sni import CertificateNames, ServerNames, names_of, patterns_for
+from mailfront.tls.sni import CertificateNames, ServerNames, names_of
 from tests.support.keystores import new_token
 from tests.support.memory_tls import MemoryTlsClient, client_context
 
