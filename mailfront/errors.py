@@ -61,6 +61,10 @@ class DirectoryError(OperatorError):
     """The user directory cannot be read or an entry in it is at fault."""
 
 
+class DirectoryUnavailableError(MailfrontError):
+    """The directory cannot be asked at present: nothing is known of the user, good or bad."""
+
+
 class ListenError(OperatorError):
     """A listener cannot be bound."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailfront.interfaces.client_certificate import ClientCertificate
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -24,7 +26,10 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """What a finished handshake agreed on: one record for the log and the Received header."""
+    """What a finished handshake agreed on: one record for the log and the Received header.
+
+    `client_certificate` is None where none was asked for or presented.
+    """
 
     version: str
     suite: str
@@ -34,3 +39,4 @@ class TlsFacts:
     server_name: str | None = None
     alpn: str | None = None
     group: str | None = None
+    client_certificate: ClientCertificate | None = None
