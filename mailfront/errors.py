@@ -57,6 +57,25 @@ class WrongPasswordError(KeystoreError):
     """A password does not open a file of keys; another one may."""
 
 
+class TokenError(KeystoreError):
+    """A PKCS#11 module or token is at fault, or cannot be used now.
+
+    `temporary` tells that it may be well again by itself: removed, restarting, its network cut.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        remedy: str = "",
+        file: Path | None = None,
+        line: int | None = None,
+        temporary: bool = False,
+    ) -> None:
+        super().__init__(what, remedy=remedy, file=file, line=line)
+        self.temporary = temporary
+
+
 class DirectoryError(OperatorError):
     """The user directory cannot be read or an entry in it is at fault."""
 
