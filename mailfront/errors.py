@@ -165,6 +165,14 @@ class SmtpRefusalError(PeerError):
         self.enhanced = enhanced
 
 
+class UpstreamLoginError(PeerError):
+    """An upstream does not let a user in; `temporary` tells whether it may do so later."""
+
+    def __init__(self, text: str, *, temporary: bool = False) -> None:
+        super().__init__(text)
+        self.temporary = temporary
+
+
 class BackendError(MailfrontError):
     """The backend could not do what was asked; `temporary` tells whether a retry may help."""
 
