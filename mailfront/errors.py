@@ -76,6 +76,10 @@ class TokenError(KeystoreError):
         self.temporary = temporary
 
 
+class OcspError(OperatorError):
+    """Nothing is learnt of a certificate's revocation: no answer, or one that does not count."""
+
+
 class DirectoryError(OperatorError):
     """The user directory cannot be read or an entry in it is at fault."""
 
@@ -138,6 +142,14 @@ class AddressError(PeerError):
     """A text is no mail address. The text of this error tells the rule, never the address."""
 
 
+class DistinguishedNameError(PeerError):
+    """A text is no distinguished name. The text of this error tells the rule and the place."""
+
+
+class MappingRefusedError(MailfrontError):
+    """A client certificate does not lead to exactly one user; the text is for the log."""
+
+
 class SaslFault(Enum):
     """Why a SASL exchange ended without credentials; each front has its own reply for each."""
 
@@ -163,6 +175,10 @@ class SmtpRefusalError(PeerError):
         super().__init__(text)
         self.code = code
         self.enhanced = enhanced
+
+
+class UpstreamTlsError(PeerError):
+    """TLS with an upstream does not come about, or its certificate is not to be trusted."""
 
 
 class UpstreamLoginError(PeerError):

@@ -20,15 +20,26 @@ PEER_CLOSED_TLS = "peer closed TLS"
 
 
 class TlsRecords:
-    """The server's side. Records from the network go into `incoming`, those in `outgoing` are to
-    be sent; `tls.write` encrypts (`ssl.SSLError` if it cannot). `ended` is empty until input has
-    ended: then `PEER_CLOSED_TLS`, or why it cannot be read."""
+    """One side, the server's unless `server_name` is given. Records from the network go into
+    `incoming`, those in `outgoing` are to be sent; `tls.write` encrypts (`ssl.SSLError` if it
+    cannot). `ended` is empty until input has ended: then `PEER_CLOSED_TLS`, or why it cannot be
+    read."""
 
     __slots__ = ("ended", "incoming", "outgoing", "tls")
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_name: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
+        """`server_name` is what the certificate must be for; `session` is one to resume."""
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.tls = context.wrap_bio(
+            self.incoming, self.outgoing,
+            server_side=server_name is None, server_hostname=server_name, session=session,
+        )  # fmt: skip
         self.ended = ""
 
     def handshake(self) -> bool:
