@@ -18,10 +18,9 @@ import hashlib
 import hmac
 import re
 import secrets
-import threading
 import unicodedata
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import argon2
@@ -114,36 +113,20 @@ def verify(values: Sequence[str], password: Secret) -> bool:
 class PasswordChecker:
     """Runs `verify` in a few threads (argon2 lets go of the interpreter lock).
 
-    At most `waiting` checks are held; ask `has_room` before `check`. To be used from one event
-    loop.
+    How many are asked for at a time is the caller's to bound.
     """
 
-    def __init__(self, *, threads: int = 2, waiting: int = 512) -> None:
+    def __init__(self, *, threads: int = 2) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="password")
-        self._waiting = waiting
-        self._held = 0
-        self._count = threading.Lock()
         _nobodys_hash()
 
-    def has_room(self) -> bool:
-        """Return whether one more check can be taken."""
-        return self._held < self._waiting
-
     def check(self, values: Sequence[str], password: Secret) -> Awaitable[bool]:
-        """Begin a check, held from now on; awaited, it gives what `verify` returns."""
-        with self._count:
-            self._held += 1
-        future = self._executor.submit(verify, tuple(values), password)
-        future.add_done_callback(self._ended)
-        return asyncio.wrap_future(future)
+        """Begin a check; awaited, it gives what `verify` returns."""
+        return asyncio.wrap_future(self._executor.submit(verify, tuple(values), password))
 
     def close(self) -> None:
         """Drop what waits and let the threads end."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-    def _ended(self, _: Future[bool]) -> None:
-        with self._count:
-            self._held -= 1
 
 
 @cache

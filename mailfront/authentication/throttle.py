@@ -118,7 +118,8 @@ class Throttle:
         return Attempt(refused, delay, address_key, user_key, pair, familiar)
 
     def begin(self, attempt: Attempt) -> None:
-        """Count an attempt that is going to be checked; `succeeded` or `failed` must follow."""
+        """Count an attempt that is going to be checked; `succeeded`, `failed` or
+        `abandoned` must follow."""
         self._charge(attempt, 1.0)
         self._running[attempt.address] = self._running.get(attempt.address, 0) + 1
 
@@ -132,6 +133,11 @@ class Throttle:
         """Count the failure for the address too."""
         self._end(attempt)
         self._addresses.add(attempt.address, 1.0, self._clock())
+
+    def abandoned(self, attempt: Attempt) -> None:
+        """Take back what `begin` counted: whether the password is right could not be told."""
+        self._end(attempt)
+        self._charge(attempt, -1.0)
 
     def recognise(self, attempt: Attempt) -> None:
         """Know the pair of address and user from now on."""

@@ -1,9 +1,9 @@
 """The embedded directory: `config/users.ldif`, held in memory and re-read when it changes.
 
-Takes the path, answers look-ups from dictionaries. The file is looked at no more than once a
-second, on a look-up. A small file is re-read at once; a large one in a thread, the old entries
-answering until it is done. A version with a fault is logged and told by `problem`, and the old
-entries stay.
+Takes the path, answers look-ups from dictionaries, never suspending the caller. The file is looked
+at no more than once a second, on a look-up. A small file is re-read at once; a large one in a
+thread, the old entries answering until it is done. A version with a fault is logged and told by
+`problem`, and the old entries stay.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mailfront.directory.editing import add_entry, remove_entry, replace_passwor
 from mailfront.directory.entry import Entry
 from mailfront.directory.users_file import FileStamp, Users, parse_users, read_users_file
 from mailfront.errors import AddressError, DirectoryError
+from mailfront.interfaces.secret import Secret
 from mailfront.protocol.mail_address import canonical_address
 
 __all__ = ["EmbeddedDirectory", "add_entry", "remove_entry", "replace_password"]
@@ -49,19 +50,22 @@ class EmbeddedDirectory:
         """Why the file as it is now is not in use; empty where it is."""
         return self._problem
 
-    def entry_for_login(self, login: str, default_domain: str) -> Entry | None:
+    async def entry_for_login(self, login: str, default_domain: str) -> Entry | None:
         """Return the user who logs in as `login`: an address (`mail`), or a `uid` with or without
         the domain; `default_domain` completes a name without one."""
         name = login if "@" in login else f"{login}@{default_domain}"
         return self._find(self._current().by_login, name)
 
-    def entry_for_address(self, address: str) -> Entry | None:
+    async def entry_for_address(self, address: str) -> Entry | None:
         """Return the user to whom `address` belongs, exactly (no subaddress is taken off)."""
         return self._find(self._current().by_address, address)
 
-    def domains(self) -> frozenset[str]:
+    async def domains(self) -> frozenset[str]:
         """Return the domains of all addresses, in A-labels and lower case."""
         return self._current().domains
+
+    async def verify_password(self, entry: Entry | None, password: Secret) -> None:
+        """Part of `Directory`: passwords are the caller's to compare."""
 
     def entries(self) -> list[Entry]:
         """Return all users, sorted by address."""

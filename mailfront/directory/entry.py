@@ -2,7 +2,7 @@
 
 Takes an LDIF record with the attributes of the Communications Suite schema (`uid`, `mail`,
 `mailAlternateAddress`, `mailEquivalentAddress`, `userPassword`, `inetUserStatus`,
-`mailUserStatus`, `mailHost`, `mailAllowedServiceAccess`, `cn`) and returns an `Entry`, or
+`mailUserStatus`, `mailHost`, `mailAllowedServiceAccess`, `userCertificate;binary`, `cn`) and returns an `Entry`, or
 `DirectoryError` with the line at fault.
 """
 
@@ -20,6 +20,10 @@ MAXIMUM_PASSWORD_VALUES = 4
 """Each value may cost a verification at every login."""
 
 _USER_CLASSES = {b"inetuser", b"inetmailuser", b"inetlocalmailrecipient"}
+MAXIMUM_CERTIFICATES = 16
+"""Each value may be compared at every login by certificate."""
+
+_CERTIFICATE_NAMES = ("usercertificate;binary", "usercertificate")
 _OTHER_ADDRESSES = ("mailalternateaddress", "mailequivalentaddress")
 
 
@@ -47,7 +51,9 @@ class Entry:
     """One user.
 
     `user` is the canonical form of `mail` and the key of the mailbox; `addresses` are all their
-    addresses in canonical form. `line` and `end` are the lines of the record in its file.
+    addresses in canonical form. `line` and `end` are the lines of the record in its file, 0 for
+    one that comes from a server. `dn` is the distinguished name (RFC 4514) as the directory writes
+    it, `certificates` the DER of each `userCertificate`.
     """
 
     user: str
@@ -60,6 +66,8 @@ class Entry:
     service_access: tuple[str, ...]
     line: int
     end: int
+    dn: str = ""
+    certificates: tuple[bytes, ...] = ()
 
     @property
     def domain(self) -> str:
@@ -127,7 +135,16 @@ def entry_from_record(record: Record, file: Path) -> Entry | None:
         ),
         line=record.line,
         end=record.end,
+        dn=record.name,
+        certificates=_certificates(found, file),
     )
+
+
+def _certificates(found: dict[str, list[Attribute]], file: Path) -> tuple[bytes, ...]:
+    attributes = [attribute for name in _CERTIFICATE_NAMES for attribute in found.get(name, ())]
+    if len(attributes) > MAXIMUM_CERTIFICATES:
+        raise _fault(attributes[-1], "too many certificates", f"keep {MAXIMUM_CERTIFICATES}", file)
+    return tuple(attribute.value for attribute in attributes)
 
 
 def _fault(attribute: Attribute, what: str, remedy: str, file: Path) -> DirectoryError:

@@ -8,26 +8,14 @@ domain, always leads somewhere (RFC 5321 section 4.5.1): to the first administra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from mailfront.directory.entry import AccountStatus, Entry
+from mailfront.directory.directory import Directory
+from mailfront.directory.entry import AccountStatus
 from mailfront.errors import AddressError
 from mailfront.interfaces.message_sink import Destination
 from mailfront.protocol.mail_address import canonical_address, canonical_domain
 
 SUBADDRESS_SEPARATOR = "+"
-
-
-class AddressDirectory(Protocol):
-    """What of a directory delivery needs."""
-
-    def entry_for_address(self, address: str) -> Entry | None:
-        """Return the user to whom `address` belongs."""
-        ...
-
-    def domains(self) -> frozenset[str]:
-        """Return the local domains, in A-labels and lower case."""
-        ...
 
 
 class RecipientDirectory:
@@ -39,7 +27,7 @@ class RecipientDirectory:
 
     def __init__(
         self,
-        directory: AddressDirectory,
+        directory: Directory,
         *,
         default_domain: str = "",
         administrators: Sequence[str] = (),
@@ -50,46 +38,47 @@ class RecipientDirectory:
             name if "@" in name else f"{name}@{default_domain}" for name in administrators
         )
 
-    def resolve(self, address: str) -> tuple[Destination, str]:
+    async def resolve(self, address: str) -> tuple[Destination, str]:
         """Return where `address` leads, and the user of the mailbox (empty unless LOCAL).
 
         Mail for an account that is inactive or on hold is kept in its mailbox, which nobody can
-        open meanwhile: it is not lost. A deleted account is unknown.
+        open meanwhile: it is not lost. A deleted account is unknown. Raises
+        `DirectoryUnavailableError`.
         """
         if address.lower() == "postmaster":
-            return self._postmaster()
+            return await self._postmaster()
         try:
             canonical = canonical_address(address)
         except AddressError:
-            return self._without_user(address), ""
+            return await self._without_user(address), ""
         local, _, domain = canonical.rpartition("@")
-        entry = self._directory.entry_for_address(canonical)
+        entry = await self._directory.entry_for_address(canonical)
         base, separator, _ = local.partition(SUBADDRESS_SEPARATOR)
         if entry is None and separator and base:
-            entry = self._directory.entry_for_address(f"{base}@{domain}")
+            entry = await self._directory.entry_for_address(f"{base}@{domain}")
         if entry is not None and entry.status is not AccountStatus.DELETED:
             return Destination.LOCAL, entry.user
-        if not self._is_local(domain):
+        if not await self._is_local(domain):
             return Destination.FOREIGN, ""
         if local == "postmaster":
-            return self._postmaster()
+            return await self._postmaster()
         return Destination.UNKNOWN_USER, ""
 
-    def _is_local(self, domain: str) -> bool:
-        return domain == self._default_domain or domain in self._directory.domains()
+    async def _is_local(self, domain: str) -> bool:
+        return domain == self._default_domain or domain in await self._directory.domains()
 
-    def _without_user(self, address: str) -> Destination:
+    async def _without_user(self, address: str) -> Destination:
         """Judge an address whose local part nobody can have here."""
         try:
             domain = canonical_domain(address.rpartition("@")[2])
         except AddressError:
             return Destination.FOREIGN
-        return Destination.UNKNOWN_USER if self._is_local(domain) else Destination.FOREIGN
+        return Destination.UNKNOWN_USER if await self._is_local(domain) else Destination.FOREIGN
 
-    def _postmaster(self) -> tuple[Destination, str]:
+    async def _postmaster(self) -> tuple[Destination, str]:
         own = f"postmaster@{self._default_domain}"
         for address in (own, *self._administrators):
-            entry = self._directory.entry_for_address(address)
+            entry = await self._directory.entry_for_address(address)
             if entry is not None and entry.status is not AccountStatus.DELETED:
                 return Destination.LOCAL, entry.user
         return Destination.UNKNOWN_USER, ""

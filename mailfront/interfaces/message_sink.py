@@ -9,7 +9,10 @@ from typing import Protocol
 
 
 class Destination(Enum):
-    """Where a recipient address leads."""
+    """Where a recipient address leads.
+
+    Raises `DirectoryUnavailableError` if that cannot be told now.
+    """
 
     LOCAL = "a mailbox here"
     UNKNOWN_USER = "a local domain without that user"
@@ -41,8 +44,11 @@ class Message(Protocol):
 class MessageSink(Protocol):
     """Takes responsibility for messages."""
 
-    def destination(self, recipient: str) -> Destination:
-        """Tell where `recipient` (an address without angle brackets) leads."""
+    async def destination(self, recipient: str) -> Destination:
+        """Tell where `recipient` (an address without angle brackets) leads.
+
+        Raises `DirectoryUnavailableError` if that cannot be told now.
+        """
         ...
 
     async def accept(self, envelope: Envelope, message: Message) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import types
+from collections.abc import Coroutine, Generator
+from functools import partial
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -32,6 +34,42 @@ def run_at_once(work: Coroutine[Any, Any, Result]) -> Result:
         return result
     work.close()
     raise RuntimeError(f"{work!r} had to wait")
+
+
+def run_until_it_waits(work: Coroutine[Any, Any, Result]) -> Coroutine[Any, Any, Result] | None:
+    """Run a coroutine that seldom has to wait up to where it does; return the rest of it, to be
+    awaited or made a task, or None if it ended.
+
+    What runs here is in no task: it may wait for futures and tasks, but `asyncio.timeout` and its
+    like have to be in a task that it starts.
+    """
+    try:
+        waited_for = work.send(None)
+    except StopIteration:
+        return None
+    return _rest(work, waited_for)
+
+
+async def _rest(work: Coroutine[Any, Any, Result], waited_for: object) -> Result:
+    return await _resumed(work, waited_for)
+
+
+@types.coroutine
+def _resumed(
+    work: Coroutine[Any, Any, Result], waited_for: object
+) -> Generator[object, Any, Result]:
+    """Hand what `work` waits for to the task that now runs it, and what comes of it back."""
+    while True:
+        try:
+            answer = yield waited_for
+            step = partial(work.send, answer)
+        except BaseException as failure:
+            step = partial(work.throw, failure)
+        try:
+            waited_for = step()
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 def _ended(task: asyncio.Task[Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mailfront.errors import DirectoryUnavailableError
 from mailfront.front.smtp import Role, SmtpFront, SmtpSettings
 from mailfront.interfaces.authenticator import Identity, Refusal
 from mailfront.interfaces.message_sink import Destination, Envelope, Message
@@ -40,14 +41,23 @@ class Users:
 
 
 class Sink:
-    """Keeps what it accepts; `failure` is raised instead."""
+    """Keeps what it accepts; `failure` is raised instead.
+
+    Recipients are judged once `asking` is done, and not at all while `unavailable`.
+    """
 
     def __init__(self) -> None:
         self.accepted: list[tuple[Envelope, bytes]] = []
         self.failure: Exception | None = None
         self.release: asyncio.Event | None = None
+        self.asking: asyncio.Future[None] | None = None
+        self.unavailable = False
 
-    def destination(self, recipient: str) -> Destination:
+    async def destination(self, recipient: str) -> Destination:
+        if self.asking is not None:
+            await self.asking
+        if self.unavailable:
+            raise DirectoryUnavailableError("no server answers")
         if not recipient.endswith("@example.test"):
             return Destination.FOREIGN
         return Destination.LOCAL if recipient.lower() in LOCAL else Destination.UNKNOWN_USER

@@ -5,13 +5,13 @@ Adds the Return-Path line of RFC 5321 section 4.4 in front of the message and ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
-from mailfront.errors import BackendError
+from mailfront.errors import BackendError, DirectoryUnavailableError
 from mailfront.interfaces.message_sink import Destination, Envelope, Message
 from mailfront.store.mail_store import MailStore
 
-Resolve = Callable[[str], tuple[Destination, str]]
+Resolve = Callable[[str], Awaitable[tuple[Destination, str]]]
 
 
 class StoreSink:
@@ -22,9 +22,9 @@ class StoreSink:
         self._store = store
         self._resolve = resolve
 
-    def destination(self, recipient: str) -> Destination:
+    async def destination(self, recipient: str) -> Destination:
         """Part of `MessageSink`."""
-        return self._resolve(recipient)[0]
+        return (await self._resolve(recipient))[0]
 
     async def accept(self, envelope: Envelope, message: Message) -> None:
         """Part of `MessageSink`: one copy for each user, however many of their addresses are named.
@@ -32,14 +32,17 @@ class StoreSink:
         If it fails for one user it is taken back from all (see `store.delivery` for what a crash
         in the middle leaves).
         """
-        users = self._users(envelope.recipients)
+        users = await self._users(envelope.recipients)
         first_line = _return_path(envelope.sender)
         await self._store.run(self._store.deliver, users, _with_first_line(first_line, message))
 
-    def _users(self, recipients: tuple[str, ...]) -> list[str]:
+    async def _users(self, recipients: tuple[str, ...]) -> list[str]:
         users: dict[str, None] = {}
         for recipient in recipients:
-            destination, user = self._resolve(recipient)
+            try:
+                destination, user = await self._resolve(recipient)
+            except DirectoryUnavailableError as error:
+                raise BackendError(f"recipients: {error}", temporary=True) from error
             if destination is not Destination.LOCAL:
                 # True when the recipient was accepted, not any more: a user was just removed.
                 raise BackendError("a recipient has no mailbox here", temporary=False)

@@ -50,8 +50,8 @@ class Reception:
         return reply.SENDER_OK
 
     async def handle_RCPT(self, session: SessionFacts, recipient: Mailbox) -> Reply:  # noqa: N802
-        """Judge a recipient. Raises `BackendError` if that is not possible now."""
-        match self.sink.destination(str(recipient)):
+        """Judge a recipient. Raises `DirectoryUnavailableError` if that is not possible now."""
+        match await self.sink.destination(str(recipient)):
             case Destination.LOCAL:
                 return reply.RECIPIENT_OK
             case Destination.UNKNOWN_USER:

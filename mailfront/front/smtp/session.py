@@ -12,9 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Coroutine
+from typing import Any
 
 from mailfront.errors import (
     BackendError,
+    DirectoryUnavailableError,
     KeystoreError,
     LineTooLongError,
     SmtpRefusalError,
@@ -29,7 +32,7 @@ from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
 from mailfront.interfaces.authenticator import Authenticator, Refusal
 from mailfront.interfaces.peer import TlsFacts
-from mailfront.interfaces.tasks import run_at_once
+from mailfront.interfaces.tasks import run_at_once, run_until_it_waits
 from mailfront.protocol.smtp import reply
 from mailfront.protocol.smtp.address import is_hello_name, parse_forward_path, parse_reverse_path
 from mailfront.protocol.smtp.commands import (
@@ -72,6 +75,9 @@ class SmtpSession(SmtpConnection):
             self.send(reply.LINE_TOO_LONG)
         elif isinstance(failure, SmtpRefusalError):
             self.send(Reply.of(failure))
+        elif isinstance(failure, DirectoryUnavailableError):
+            _log.warning("peer=%s a recipient cannot be checked: %s", self.client.peer, failure)
+            self.send(reply.DIRECTORY_UNAVAILABLE)
         elif isinstance(failure, BackendError):
             _log.error("peer=%s command failed: %s", self.client.peer, failure)
             self.send(reply.TEMPORARY_FAILURE if failure.temporary else reply.PERMANENT_FAILURE)
@@ -107,8 +113,16 @@ class SmtpSession(SmtpConnection):
             work = getattr(self, f"smtp_{name}")(text)
             if command.waits:
                 self.start(work)
+            elif command.may_wait:
+                self._start_if_it_waits(work)
             else:
                 run_at_once(work)
+
+    def _start_if_it_waits(self, work: Coroutine[Any, Any, None]) -> None:
+        rest = run_until_it_waits(work)
+        if rest is not None:
+            self.suspend_deadline()
+            self.start(rest)
 
     def _refusal(self, command: Command, argument: bytes) -> Reply | None:
         """Why the command is not allowed in this state."""

@@ -10,7 +10,13 @@ import logging
 import secrets
 from datetime import UTC, datetime
 
-from mailfront.errors import AddressError, BackendError, SmtpRefusalError, SubmissionRefusedError
+from mailfront.errors import (
+    AddressError,
+    BackendError,
+    DirectoryUnavailableError,
+    SmtpRefusalError,
+    SubmissionRefusedError,
+)
 from mailfront.front.smtp.reception import HEADER_LIMIT, Reception
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.spool import SpooledMessage
@@ -70,7 +76,7 @@ class WebmailSubmission:
         """Send `message` (headers and body, CRLF) from `user`. Raises `SubmissionRefusedError`."""
         self._check_sender(user, addresses)
         self._check_content(message)
-        accepted = self._check_recipients(recipients)
+        accepted = await self._check_recipients(recipients)
         spooled = SpooledMessage()
         spooled.append(message)
         facts = trace.inspect_header(message[:HEADER_LIMIT])
@@ -110,23 +116,24 @@ class WebmailSubmission:
         if reader.bare_line_end or reader.nul:
             raise SubmissionRefusedError("The message has line ends or octets that mail forbids.")
 
-    def _check_recipients(self, recipients: tuple[str, ...]) -> tuple[str, ...]:
+    async def _check_recipients(self, recipients: tuple[str, ...]) -> tuple[str, ...]:
         if not recipients:
             raise SubmissionRefusedError("The message has no recipient.")
         if len(recipients) > self._settings.recipient_limit:
             raise SubmissionRefusedError(
                 f"A message can have at most {self._settings.recipient_limit} recipients."
             )
-        return tuple(dict.fromkeys(self._check_recipient(address) for address in recipients))
+        return tuple(dict.fromkeys([await self._check_recipient(each) for each in recipients]))
 
-    def _check_recipient(self, address: str) -> str:
+    async def _check_recipient(self, address: str) -> str:
         try:
             recipient = str(parse_address(address))
         except SmtpRefusalError:
             raise SubmissionRefusedError(f"Not a mail address: {address}") from None
         try:
-            destination = self._sink.destination(recipient)
-        except BackendError as failure:
+            destination = await self._sink.destination(recipient)
+        except DirectoryUnavailableError as failure:
+            _log.warning("a recipient cannot be checked: %s", failure)
             raise SubmissionRefusedError(
                 "Recipients cannot be checked now. Try again later."
             ) from failure

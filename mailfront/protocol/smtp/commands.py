@@ -15,14 +15,16 @@ AUTH_LINE_LIMIT = MAXIMUM_RESPONSE_OCTETS + len(b"\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """When a command is allowed, how long its line may be, and whether it waits for anything (a
-    further line, a decision) before it is answered."""
+    """When a command is allowed, how long its line may be, and whether it waits for anything before
+    it is answered: always (`waits`: a further line, a decision), or perhaps (`may_wait`: a
+    directory in the network)."""
 
     after_hello: bool = False
     after_login: bool = False
     takes_argument: bool = True
     line_limit: int = COMMAND_LINE_LIMIT
     waits: bool = False
+    may_wait: bool = False
 
 
 COMMANDS = {
@@ -31,7 +33,9 @@ COMMANDS = {
     "STARTTLS": Command(takes_argument=False),
     "AUTH": Command(after_hello=True, line_limit=AUTH_LINE_LIMIT, waits=True),
     "MAIL": Command(after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT),
-    "RCPT": Command(after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT),
+    "RCPT": Command(
+        after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT, may_wait=True
+    ),
     "DATA": Command(after_hello=True, after_login=True, takes_argument=False),
     "RSET": Command(takes_argument=False),
     "NOOP": Command(),

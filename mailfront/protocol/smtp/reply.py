@@ -104,6 +104,7 @@ NUL_IN_MESSAGE = Reply(550, "5.6.0", "NUL octets are not allowed in a message")
 INTERNATIONAL_ADDRESS = Reply(553, "5.6.7", "This address needs MAIL with SMTPUTF8")
 NO_SPACE = Reply(452, "4.3.1", "Insufficient storage, try again later")
 MAIL_LOOP = Reply(554, "5.4.6", "Too many Received headers, the message is in a loop")
+DIRECTORY_UNAVAILABLE = Reply(451, "4.4.3", "Recipients cannot be checked now, try again later")
 TEMPORARY_FAILURE = Reply(451, "4.3.0", "Temporary failure, try again later")
 PERMANENT_FAILURE = Reply(554, "5.3.0", "The message cannot be stored")
 

@@ -6,10 +6,15 @@ from typing import Protocol
 
 import pytest
 
-from mailfront.authentication.authenticate import FAILURE_TIME, PasswordAuthenticator
+from mailfront.authentication.authenticate import (
+    FAILURE_TIME,
+    MAXIMUM_CHECKS,
+    PasswordAuthenticator,
+)
 from mailfront.authentication.password import PasswordChecker, hash_password
 from mailfront.authentication.throttle import Throttle
 from mailfront.directory.entry import AccountStatus, Entry
+from mailfront.errors import DirectoryUnavailableError
 from mailfront.interfaces.authenticator import Identity, Refusal
 from mailfront.interfaces.peer import Peer
 from mailfront.interfaces.secret import Secret
@@ -24,13 +29,35 @@ ALICE = Entry(
 
 
 class OneUser:
-    """A directory whose only user goes by the names `alice` and `Alice`."""
+    """A directory whose only user goes by the names `alice` and `Alice`.
+
+    `failure` is what a look-up raises, `verdict` what the directory itself says of a password.
+    """
+
+    problem = ""
 
     def __init__(self) -> None:
         self.entry = ALICE
+        self.failure: Exception | None = None
+        self.verdict: bool | Exception | None = None
+        self.asked_of: list[Entry | None] = []
 
-    def entry_for_login(self, login: str, default_domain: str) -> Entry | None:
+    async def entry_for_login(self, login: str, default_domain: str) -> Entry | None:
+        if self.failure is not None:
+            raise self.failure
         return self.entry if login.lower() == "alice" else None
+
+    async def entry_for_address(self, address: str) -> Entry | None:
+        return self.entry if address in self.entry.addresses else None
+
+    async def domains(self) -> frozenset[str]:
+        return frozenset({"example.test"})
+
+    async def verify_password(self, entry: Entry | None, password: Secret) -> bool | None:
+        self.asked_of.append(entry)
+        if isinstance(self.verdict, Exception):
+            raise self.verdict
+        return self.verdict
 
 
 class CountingChecker(PasswordChecker):
@@ -50,12 +77,14 @@ class Desk:
         self.now = 0.0
         self.slept: list[float] = []
         self.directory = OneUser()
-        self.checker = CountingChecker(waiting=limits.pop("waiting", 512))
+        self.checker = CountingChecker()
+        waiting = limits.pop("waiting", MAXIMUM_CHECKS)
         self.authenticator = PasswordAuthenticator(
             self.directory,
             "example.test",
             throttle=Throttle(clock=self.clock, **limits),
             checker=self.checker,
+            waiting=waiting,
             clock=self.clock,
             sleep=self.sleep,
         )
@@ -223,3 +252,40 @@ async def test_the_log_names_known_users_and_never_what_was_typed_for_others(
 async def test_a_surrogate_in_a_name_or_password_is_only_wrong(desk: Desk) -> None:
     assert isinstance(await desk.login("\ud800"), Refusal)
     assert isinstance(await desk.login(password=Secret("\ud800")), Refusal)
+
+
+async def test_a_directory_that_is_away_is_no_wrong_password(
+    make_desk: MakeDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = make_desk(user_limit=1)
+    desk.directory.failure = DirectoryUnavailableError("no server answers")
+    for name in ("alice", "nobody"):
+        for _ in range(3):
+            refusal = await desk.refusal(name)
+            assert (refusal.temporary, refusal.reason) == (True, "directory unavailable")
+    assert "reason=directory unavailable: no server answers" in caplog.text
+    desk.directory.failure = None
+    assert isinstance(await desk.login(), Identity)
+
+
+async def test_a_directory_that_leaves_during_the_check_is_no_failed_attempt(
+    make_desk: MakeDesk,
+) -> None:
+    desk = make_desk(user_limit=1)
+    desk.directory.verdict = DirectoryUnavailableError("gone")
+    for name in ("alice", "nobody", "alice"):
+        refusal = await desk.refusal(name)
+        assert refusal.temporary
+        assert refusal.text == "Temporarily unavailable; try again later."
+    desk.directory.verdict = True
+    assert isinstance(await desk.login(), Identity)
+
+
+async def test_where_the_directory_judges_passwords_its_word_counts(desk: Desk) -> None:
+    desk.directory.verdict = True
+    assert isinstance(await desk.login(password=Secret("theirs")), Identity)
+    assert (await desk.refusal("nobody")).text == "Invalid user name or password."
+    desk.directory.verdict = False
+    assert (await desk.refusal()).text == "Invalid user name or password."
+    assert desk.directory.asked_of == [ALICE, None, ALICE]
+    assert desk.checker.asked == 0

@@ -171,3 +171,11 @@ def test_a_score_stays_within_its_bounds(steps: list[tuple[float, float]]) -> No
 )
 def test_an_ipv6_network_counts_as_one_address(address: str, block: str) -> None:
     assert address_block(address) == block
+
+
+def test_an_attempt_whose_outcome_nobody_knows_leaves_no_trace(throttle: Throttle) -> None:
+    for _ in range(20):
+        attempt = throttle.judge("192.0.2.1", "alice")
+        assert (attempt.refused, attempt.delay, attempt.familiar) == (False, 0, False)
+        throttle.begin(attempt)
+        throttle.abandoned(attempt)

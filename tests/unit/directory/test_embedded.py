@@ -37,78 +37,78 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def test_users_log_in_by_address_or_uid(path: Path) -> None:
+async def test_users_log_in_by_address_or_uid(path: Path) -> None:
     directory = EmbeddedDirectory(path)
     for login in ("alice@example.test", "alice", "ALICE@Example.Test", "al", "AL@example.test"):
-        entry = directory.entry_for_login(login, "example.test")
+        entry = await directory.entry_for_login(login, "example.test")
         assert entry is not None
         assert entry.user == "alice@example.test"
     for login in ("al@shop.test", "sales@shop.test", "", "@", "a\0l", "al@"):
-        assert directory.entry_for_login(login, "example.test") is None
-    assert directory.entry_for_login("al", "") is None
+        assert await directory.entry_for_login(login, "example.test") is None
+    assert await directory.entry_for_login("al", "") is None
 
 
-def test_mail_finds_every_address(path: Path) -> None:
+async def test_mail_finds_every_address(path: Path) -> None:
     directory = EmbeddedDirectory(path)
-    entry = directory.entry_for_address("Sales@SHOP.test")
+    entry = await directory.entry_for_address("Sales@SHOP.test")
     assert entry is not None
     assert entry.user == "alice@example.test"
-    assert directory.entry_for_address("al@example.test") is None
-    assert directory.domains() == {"example.test", "shop.test"}
+    assert await directory.entry_for_address("al@example.test") is None
+    assert await directory.domains() == {"example.test", "shop.test"}
 
 
-def test_a_change_is_seen_after_a_second_and_not_before(path: Path, clock: Clock) -> None:
+async def test_a_change_is_seen_after_a_second_and_not_before(path: Path, clock: Clock) -> None:
     directory = EmbeddedDirectory(path, clock=clock)
     add_entry(path, "bob@example.test", "{ARGON2}x")
     clock.now += 0.9
-    assert directory.entry_for_address("bob@example.test") is None
+    assert await directory.entry_for_address("bob@example.test") is None
     clock.now += 0.2
-    assert directory.entry_for_address("bob@example.test") is not None
+    assert await directory.entry_for_address("bob@example.test") is not None
 
 
-def test_a_broken_version_keeps_the_old_entries_and_is_told(
+async def test_a_broken_version_keeps_the_old_entries_and_is_told(
     path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = EmbeddedDirectory(path, clock=clock)
     write(path, ALICE + "\nmail: nobody\n")
     for _ in range(3):
         clock.now += 2
-        assert directory.entry_for_address("alice@example.test") is not None
+        assert await directory.entry_for_address("alice@example.test") is not None
     assert "users.ldif:6: an entry must begin with its dn" in directory.problem
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
     assert "users.ldif:6" in errors[0].getMessage()
     write(path, ALICE)
     clock.now += 2
-    assert directory.entry_for_address("alice@example.test") is not None
+    assert await directory.entry_for_address("alice@example.test") is not None
     assert directory.problem == ""
 
 
-def test_a_file_that_vanishes_keeps_the_old_entries_until_it_is_back(
+async def test_a_file_that_vanishes_keeps_the_old_entries_until_it_is_back(
     path: Path, clock: Clock
 ) -> None:
     directory = EmbeddedDirectory(path, clock=clock)
     aside = path.with_name("aside")
     path.rename(aside)
     clock.now += 2
-    assert directory.entry_for_address("alice@example.test") is not None
+    assert await directory.entry_for_address("alice@example.test") is not None
     assert "No such file" in directory.problem
     aside.rename(path)
     clock.now += 2
-    assert directory.domains()
+    assert await directory.domains()
     assert directory.problem == ""
 
 
-def test_a_large_file_is_read_in_a_thread_while_the_old_entries_answer(
+async def test_a_large_file_is_read_in_a_thread_while_the_old_entries_answer(
     path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "LARGE_FILE_OCTETS", 10)
     directory = EmbeddedDirectory(path, clock=clock)
     add_entry(path, "bob@example.test", "{ARGON2}x")
     until = time.monotonic() + 30
-    while directory.entry_for_address("bob@example.test") is None:
+    while await directory.entry_for_address("bob@example.test") is None:
         clock.now += 2
-        assert directory.entry_for_address("alice@example.test") is not None
+        assert await directory.entry_for_address("alice@example.test") is not None
         assert time.monotonic() < until
 
 

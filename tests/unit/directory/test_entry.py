@@ -85,3 +85,19 @@ def test_the_general_status_is_judged_before_that_of_mail(
     inet: str, mail: str, status: AccountStatus
 ) -> None:
     assert account_status(inet, mail) is status
+
+
+def test_an_entry_has_its_distinguished_name_and_certificates() -> None:
+    found = entry(
+        "dn: uid=alice,ou=People,dc=example,dc=test\nmail: alice@example.test\n"
+        "userCertificate;binary:: MIIB\nuserCertificate:: AAEC\n"
+    )
+    assert found is not None
+    assert found.dn == "uid=alice,ou=People,dc=example,dc=test"
+    assert found.certificates == (b"0\x82\x01", b"\0\x01\x02")
+
+
+def test_too_many_certificates_are_refused() -> None:
+    text = "dn: a\nmail: a@example.test\n" + "userCertificate;binary:: MIIB\n" * 17
+    with pytest.raises(DirectoryError, match="too many certificates"):
+        entry(text)

@@ -56,17 +56,17 @@ def directory(tmp_path: Path) -> EmbeddedDirectory:
         ("a\0@\0", FOREIGN, ""),
     ],
 )
-def test_an_address_leads_to_its_mailbox_to_nobody_or_elsewhere(
+async def test_an_address_leads_to_its_mailbox_to_nobody_or_elsewhere(
     directory: EmbeddedDirectory, address: str, destination: Destination, user: str
 ) -> None:
     recipients = RecipientDirectory(directory, default_domain="empty.test")
-    assert recipients.resolve(address) == (destination, user)
+    assert await recipients.resolve(address) == (destination, user)
 
 
 @pytest.mark.parametrize(
     "address", ["postmaster", "PostMaster", "Postmaster@example.test", "postmaster@empty.test"]
 )
-def test_the_postmaster_is_the_first_administrator_there_is(
+async def test_the_postmaster_is_the_first_administrator_there_is(
     directory: EmbeddedDirectory, address: str
 ) -> None:
     recipients = RecipientDirectory(
@@ -76,10 +76,10 @@ def test_the_postmaster_is_the_first_administrator_there_is(
         recipients = RecipientDirectory(
             directory, default_domain="empty.test", administrators=["alice@example.test"]
         )
-    assert recipients.resolve(address) == (LOCAL, "alice@example.test")
+    assert await recipients.resolve(address) == (LOCAL, "alice@example.test")
 
 
-def test_a_user_named_postmaster_gets_their_own_mail(tmp_path: Path) -> None:
+async def test_a_user_named_postmaster_gets_their_own_mail(tmp_path: Path) -> None:
     path = tmp_path / "users.ldif"
     path.touch(0o600)
     path.write_text(USERS + "\ndn: p\nmail: postmaster@example.test\n")
@@ -87,4 +87,4 @@ def test_a_user_named_postmaster_gets_their_own_mail(tmp_path: Path) -> None:
         EmbeddedDirectory(path), default_domain="example.test", administrators=["alice"]
     )
     for address in ("postmaster", "postmaster@example.test"):
-        assert recipients.resolve(address) == (LOCAL, "postmaster@example.test")
+        assert await recipients.resolve(address) == (LOCAL, "postmaster@example.test")

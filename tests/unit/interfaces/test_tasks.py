@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from mailfront.interfaces.tasks import run_at_once, start_task
+from mailfront.interfaces.tasks import run_at_once, run_until_it_waits, start_task
 
 
 async def test_a_task_is_named_and_gives_its_result() -> None:
@@ -80,3 +80,65 @@ def test_a_failure_leaves_a_coroutine_that_runs_at_once() -> None:
 
     with pytest.raises(ValueError, match="bad"):
         run_at_once(fail())
+
+
+async def test_what_need_not_wait_ends_without_a_task() -> None:
+    done = []
+
+    async def work() -> None:
+        done.append(asyncio.current_task())
+
+    here = asyncio.current_task()
+    assert run_until_it_waits(work()) is None
+    assert done == [here]
+
+
+async def test_the_rest_of_what_waits_goes_on_in_a_task_of_its_own() -> None:
+    first: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    second: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def work() -> int:
+        result = await first
+        await asyncio.sleep(0)
+        try:
+            await second
+        except ValueError:
+            result += 1
+        async with asyncio.timeout(10):
+            return result
+
+    rest = run_until_it_waits(work())
+    assert rest is not None
+    task = start_task(rest, name="rest")
+    await asyncio.sleep(0)
+    first.set_result(41)
+    second.set_exception(ValueError())
+    assert await task == 42
+
+
+async def test_the_rest_can_be_cancelled_where_it_waits() -> None:
+    waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    cleaned = []
+
+    async def work() -> None:
+        try:
+            await waiting
+        finally:
+            cleaned.append(True)
+
+    rest = run_until_it_waits(work())
+    assert rest is not None
+    task = start_task(rest, name="rest")
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (cleaned, waiting.cancelled()) == ([True], True)
+
+
+async def test_a_failure_before_the_first_wait_is_raised_at_once() -> None:
+    async def work() -> None:
+        raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        run_until_it_waits(work())

@@ -52,11 +52,11 @@ def test_the_options_are_those_that_were_asked_for(made: Made) -> None:
     assert configuration.names("local.imap.sslnicknames") == ("imap-cert",)
 
 
-def test_a_demonstration_has_two_users_with_random_passwords(made: Made) -> None:
+async def test_a_demonstration_has_two_users_with_random_passwords(made: Made) -> None:
     root, passwords = made
     directory = EmbeddedDirectory(root.users_ldif)
     for address in (ALICE, BOB):
-        entry = directory.entry_for_address(address)
+        entry = await directory.entry_for_address(address)
         assert entry is not None
         assert verify(entry.password_values, passwords[address])
         assert re.fullmatch(r"(?:[a-z2-9]{4}-){3}[a-z2-9]{4}", passwords[address].reveal())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailfront.backend.embedded.delivery import StoreSink
-from mailfront.errors import BackendError
+from mailfront.errors import BackendError, DirectoryUnavailableError
 from mailfront.interfaces.message_sink import Destination, Envelope
 from mailfront.store.mail_store import MailStore
 
@@ -30,7 +30,7 @@ class Received:
         yield self._data[5:]
 
 
-def resolve(recipient: str) -> tuple[Destination, str]:
+async def resolve(recipient: str) -> tuple[Destination, str]:
     if recipient in RECIPIENTS:
         return Destination.LOCAL, RECIPIENTS[recipient]
     if recipient.endswith("@example.test"):
@@ -55,10 +55,10 @@ def messages(store: MailStore, user: str) -> list[bytes]:
         return [inbox.read(uid) for uid in inbox.uids()]
 
 
-def test_destinations_are_those_of_the_directory(sink: StoreSink) -> None:
-    assert sink.destination(ALICE) is Destination.LOCAL
-    assert sink.destination("nobody@example.test") is Destination.UNKNOWN_USER
-    assert sink.destination("a@example.org") is Destination.FOREIGN
+async def test_destinations_are_those_of_the_directory(sink: StoreSink) -> None:
+    assert await sink.destination(ALICE) is Destination.LOCAL
+    assert await sink.destination("nobody@example.test") is Destination.UNKNOWN_USER
+    assert await sink.destination("a@example.org") is Destination.FOREIGN
 
 
 async def test_each_user_gets_one_copy_with_the_return_path_in_front(
@@ -103,3 +103,15 @@ async def test_when_one_mailbox_fails_nobody_has_the_message(
         await sink.accept(Envelope("", (ALICE, BOB)), Received(LETTER))
     assert failure.value.temporary
     assert messages(store, ALICE) == []
+
+
+async def test_without_the_directory_a_message_is_refused_for_a_while(store: MailStore) -> None:
+    async def unavailable(recipient: str) -> tuple[Destination, str]:
+        raise DirectoryUnavailableError("no server answers")
+
+    sink = StoreSink(store, unavailable)
+    with pytest.raises(DirectoryUnavailableError):
+        await sink.destination(ALICE)
+    with pytest.raises(BackendError) as failure:
+        await sink.accept(Envelope("", (ALICE,)), Received(LETTER))
+    assert failure.value.temporary

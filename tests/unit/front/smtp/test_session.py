@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -313,3 +314,31 @@ async def test_any_sequence_of_words_gets_well_formed_replies(
     assert all(reply[:3].isdigit() and reply[3] in " -" for reply in replies)
     assert client.counters["smtp.internal_errors"] == 0
     await client.finish()
+
+
+async def test_a_recipient_that_cannot_be_judged_is_refused_for_a_while() -> None:
+    client = await SmtpConversation().greeted()
+    await client.say("MAIL FROM:<>")
+    client.sink.unavailable = True
+    assert code_of(await client.say(f"RCPT TO:<{BOB}>")) == "451 4.4.3"
+    client.sink.unavailable = False
+    assert code_of(await client.say(f"RCPT TO:<{BOB}>")) == "250 2.1.5"
+
+
+async def test_commands_behind_a_recipient_that_is_asked_about_wait_their_turn() -> None:
+    client = await SmtpConversation().greeted()
+    client.sink.asking = asyncio.get_running_loop().create_future()
+    await client.say("MAIL FROM:<>")
+    assert await client.say(f"RCPT TO:<{BOB}>", "RCPT TO:<nobody@example.test>", "NOOP") == []
+    client.sink.asking.set_result(None)
+    answers = await client.replies()
+    assert [answer[:9] for answer in answers] == ["250 2.1.5", "550 5.1.1", "250 2.0.0"]
+
+
+async def test_a_client_that_leaves_while_its_recipient_is_asked_about_is_no_failure() -> None:
+    client = await SmtpConversation().greeted()
+    client.sink.asking = asyncio.get_running_loop().create_future()
+    await client.say("MAIL FROM:<>", f"RCPT TO:<{BOB}>")
+    await client.finish()
+    client.sink.asking.set_result(None)
+    assert await client.replies() == []

@@ -120,3 +120,10 @@ async def test_webmail_tells_a_failing_store_without_details(temporary: bool) ->
         await submit(BOB, sink=sink)
     assert "secret" not in str(refused.value)
     assert ("later" in str(refused.value)) == temporary
+
+
+async def test_webmail_without_the_directory_says_later_and_not_unknown() -> None:
+    sink = Sink()
+    sink.unavailable = True
+    with pytest.raises(SubmissionRefusedError, match=r"cannot be checked now. Try again later"):
+        await submit(BOB, sink=sink)
