@@ -21,6 +21,7 @@ from mailfront.configuration.home import ServerRoot
 from mailfront.errors import TokenError
 from mailfront.interfaces.secret import Secret
 from mailfront.keystore.passwords import find_password
+from mailfront.keystore.pkcs11.attributes import TolerantAttributes
 from mailfront.keystore.pkcs11.modules import Module, external_modules
 from mailfront.keystore.pkcs11.refused_pins import RefusedPins
 
@@ -91,19 +92,28 @@ def describe_token(root: ServerRoot, name: str) -> TokenDescription:
 
 @contextmanager
 def open_token(
-    root: ServerRoot, token_label: str, *, read_write: bool = False
+    root: ServerRoot,
+    token_label: str,
+    *,
+    read_write: bool = False,
+    typed_pin: Secret | None = None,
 ) -> Iterator[pkcs11.Session]:
     """Open a session on a token, logged in where the token wants that, for the block.
+
+    A `typed_pin`, which a person gave for this once, is used in place of the configured one.
 
     Raises `TokenError`: no such token, no PIN, a wrong one, a token that needs a person.
     """
     found = _find(root, token_label)
     description = found.description
     pin = None
-    if description.login_required:
+    if description.login_required and typed_pin is None:
         pin = _usable_pin(root, description)
     try:
-        session = _open(root, found, pin, read_write=read_write)
+        if typed_pin is not None and description.login_required:
+            session = _open_as_typed(found, typed_pin, read_write=read_write)
+        else:
+            session = _open(root, found, pin, read_write=read_write)
     except pkcs11.PKCS11Error as error:
         raise token_error(error, f"the token {description.label!r} cannot be opened") from error
     try:
@@ -243,11 +253,29 @@ def _usable_pin(root: ServerRoot, description: TokenDescription) -> Secret:
     return pin
 
 
+def _open_as_typed(found: _Found, pin: Secret, *, read_write: bool) -> pkcs11.Session:
+    try:
+        return _session(found.token, pin, read_write=read_write)
+    except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange) as error:
+        raise TokenError(
+            f"the token {found.description.label!r} refuses the PIN "
+            f"({_describe_again(found).tries_left})"
+        ) from error
+
+
+def _session(token: pkcs11.Token, pin: Secret | None, *, read_write: bool) -> pkcs11.Session:
+    return token.open(
+        rw=read_write,
+        user_pin=None if pin is None else pin.reveal(),
+        attribute_mapper=TolerantAttributes(),
+    )
+
+
 def _open(
     root: ServerRoot, found: _Found, pin: Secret | None, *, read_write: bool
 ) -> pkcs11.Session:
     if pin is None:
-        return found.token.open(rw=read_write)
+        return _session(found.token, None, read_write=read_write)
     label = found.description.label
     key = f"{label}/{found.description.serial}"
     with RefusedPins(root).one_at_a_time() as refused:
@@ -258,9 +286,9 @@ def _open(
                 file=root.sslpassword_conf,
             )
         try:
-            session = found.token.open(rw=read_write, user_pin=pin.reveal())
+            session = _session(found.token, pin, read_write=read_write)
         except pkcs11.UserAlreadyLoggedIn:
-            return found.token.open(rw=read_write)
+            return _session(found.token, None, read_write=read_write)
         except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange) as error:
             refused.add(key, pin)
             now = _describe_again(found)
