@@ -29,6 +29,7 @@ from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Authenticator, Identity, Refusal
 from mailfront.interfaces.backend import LOGOUT, AuthenticatedSession, Backend
 from mailfront.interfaces.peer import Peer, TlsFacts
+from mailfront.interfaces.secret import Secret
 from mailfront.interfaces.tasks import start_task
 from mailfront.interfaces.transport import UpgradableTransport
 
@@ -124,12 +125,13 @@ class FrontConnection(asyncio.Protocol):
 
     async def _log_in(self, transport: UpgradableTransport, check: CheckPassword) -> None:
         outcome = await self._judge(transport.peer, check)
-        # The password is not to stay in memory for as long as the session lasts.
-        del check
         if transport.is_closing():
             return
         if isinstance(outcome, Identity) and self._farewell is not STOPPING:
-            await self._serve(transport, outcome)
+            session = self._begin_session(transport, outcome, check.password)
+            # A session may last for days, and this frame with it.
+            del check
+            await self._serve(transport, session)
             return
         self._login = None
         if isinstance(outcome, Refusal):
@@ -151,7 +153,9 @@ class FrontConnection(asyncio.Protocol):
             _log.exception("service=%s peer=%s the login could not be judged", self._service, peer)
             return Refusal("Try again later", "internal error", temporary=True)
 
-    async def _serve(self, transport: UpgradableTransport, identity: Identity) -> None:
+    def _begin_session(
+        self, transport: UpgradableTransport, identity: Identity, password: Secret
+    ) -> AuthenticatedSession:
         self._cancel_deadline()
         self._count(f"{self._service}.logins")
         transport.record.user = identity.user
@@ -160,7 +164,7 @@ class FrontConnection(asyncio.Protocol):
         assert isinstance(hand_over, HandOver)
         # Nothing is delivered before the backend first waits; by then it is the protocol.
         transport.resume_reading()
-        session = AuthenticatedSession(
+        return AuthenticatedSession(
             transport=cast(asyncio.Transport, transport),
             identity=identity,
             tag=hand_over.tag,
@@ -168,7 +172,10 @@ class FrontConnection(asyncio.Protocol):
             peer=transport.peer,
             tls=transport.tls_facts,
             idle_timeout=self._settings.idle_timeout,
+            password=password,
         )
+
+    async def _serve(self, transport: UpgradableTransport, session: AuthenticatedSession) -> None:
         try:
             reason = await self._backend.serve(session)
         except PeerError as fault:
@@ -181,7 +188,7 @@ class FrontConnection(asyncio.Protocol):
             reason = "internal error"
             _log.exception(
                 "service=%s peer=%s user=%s session failed",
-                self._service, transport.peer, identity.user,
+                self._service, transport.peer, session.identity.user,
             )  # fmt: skip
         transport.record.end(reason)
         if reason == LOGOUT:

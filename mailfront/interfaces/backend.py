@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mailfront.interfaces.authenticator import Identity
 from mailfront.interfaces.peer import Peer, TlsFacts
+from mailfront.interfaces.secret import Secret
 
 # What `Backend.serve` returns when the client asked for the end and was answered.
 LOGOUT = "logout"
@@ -21,7 +22,8 @@ class AuthenticatedSession:
     and owns the bytes from then on. `leftover` came after the login command and is not yet
     consumed. `tag` is the IMAP tag of the login command (empty for POP3): the backend sends the
     final answer of the login, because only it knows the capabilities.
-    `idle_timeout` is in seconds.
+    `idle_timeout` is in seconds. `password` is the user's, if they logged in with one: an upstream
+    may want it; it is forgotten with the session object.
     """
 
     transport: asyncio.Transport
@@ -31,6 +33,7 @@ class AuthenticatedSession:
     peer: Peer
     tls: TlsFacts | None
     idle_timeout: float
+    password: Secret | None = None
 
 
 class Backend(Protocol):

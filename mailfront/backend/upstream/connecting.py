@@ -1,0 +1,164 @@
+"""A connection to one of several upstreams, ready for the login: TCP, PROXY header, TLS, greeting.
+
+Takes the balance of the upstreams that would do, tries them in its order, and gives the first that
+answers. Addresses are resolved anew for each connection; those of both families are tried side by
+side (RFC 8305). Raises `BackendError` when none can be had; its text is for the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mailfront.backend.upstream.balance import Balance
+from mailfront.configuration.upstream_list import Upstream, UpstreamTls
+from mailfront.errors import BackendError, PeerError, PeerGoneError
+from mailfront.protocol.starttls_client import Dialogue, StarttlsProtocol
+from mailfront.tls.client_transport import ClientTransport
+
+_log = logging.getLogger("mailfront.upstream")
+
+# RFC 8305 section 5.
+_NEXT_ADDRESS_AFTER = 0.25
+_STARTTLS = {
+    "imap": StarttlsProtocol.IMAP,
+    "pop": StarttlsProtocol.POP3,
+    "smtp": StarttlsProtocol.SMTP,
+}
+
+
+class Conversation(asyncio.Protocol):
+    """An upstream's octets for a reader that waits for them, one piece at a time."""
+
+    __slots__ = ("_arrival", "_ended", "_pieces")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._arrival: asyncio.Future[None] | None = None
+        self._ended = False
+
+    def data_received(self, data: bytes) -> None:
+        """Part of `asyncio.Protocol`; a view is copied."""
+        self._pieces.append(bytes(data))
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._ended = True
+        self._wake()
+
+    async def received(self) -> bytes:
+        """What has arrived since the last call, at least an octet. Raises `PeerGoneError`."""
+        while not self._pieces:
+            if self._ended:
+                raise PeerGoneError("it closed the connection")
+            self._arrival = asyncio.get_running_loop().create_future()
+            try:
+                await self._arrival
+            finally:
+                self._arrival = None
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        return data
+
+    def is_empty(self) -> bool:
+        """Whether nothing unread is here."""
+        return not self._pieces
+
+    def _wake(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+
+@dataclass(slots=True)
+class UpstreamConnection:
+    """A connection on which the login may begin; `greeted` if the greeting was read already."""
+
+    upstream: Upstream
+    transport: ClientTransport
+    conversation: Conversation
+    greeted: bool
+
+
+@dataclass(slots=True)
+class Connector:
+    """Opens connections; `context` gives the TLS context of the moment, `timeout` is in seconds
+    for all that one attempt takes."""
+
+    context: Callable[[], ssl.SSLContext]
+    timeout: float
+    _sessions: dict[Upstream, tuple[ssl.SSLContext, ssl.SSLSession]] = field(default_factory=dict)
+
+    async def connect(self, balance: Balance, header: bytes = b"") -> UpstreamConnection:
+        """Return a connection to the best of the upstreams that answer.
+
+        `header` is sent before all else to those that want a PROXY header.
+        """
+        candidates = balance.candidates(time.monotonic())
+        for upstream in candidates:
+            try:
+                async with asyncio.timeout(self.timeout):
+                    return await self._open(upstream, header if upstream.proxy_header else b"")
+            except (OSError, PeerError) as failure:
+                problem = _told(failure)
+                if balance.failed(upstream, problem, time.monotonic()):
+                    _log.error("upstream=%s protocol=%s %s", upstream, upstream.protocol, problem)
+        raise BackendError("no upstream can be reached", temporary=True)
+
+    async def _open(self, upstream: Upstream, header: bytes) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        conversation = Conversation()
+        transport = ClientTransport(loop, conversation)
+        await loop.create_connection(
+            lambda: transport,
+            upstream.host,
+            upstream.port,
+            happy_eyeballs_delay=_NEXT_ADDRESS_AFTER,
+        )
+        try:
+            if header:
+                transport.write(header)
+            if upstream.tls is UpstreamTls.STARTTLS:
+                await self._invite(upstream, transport, conversation)
+            if upstream.tls is not UpstreamTls.NONE:
+                await self._start_tls(upstream, transport)
+        except BaseException:
+            transport.abort()
+            raise
+        greeted = upstream.tls is UpstreamTls.STARTTLS
+        return UpstreamConnection(upstream, transport, conversation, greeted)
+
+    async def _invite(
+        self, upstream: Upstream, transport: ClientTransport, conversation: Conversation
+    ) -> None:
+        dialogue = Dialogue(_STARTTLS[upstream.protocol])
+        while not dialogue.is_ready:
+            if answer := dialogue.feed(await conversation.received()):
+                transport.write(answer)
+        if not conversation.is_empty():
+            raise PeerError("octets in clear behind its go-ahead for TLS")
+
+    async def _start_tls(self, upstream: Upstream, transport: ClientTransport) -> None:
+        context = self.context()
+        of_context, session = self._sessions.get(upstream, (context, None))
+        await transport.start_tls(
+            context, upstream.certificate_name, session if of_context is context else None
+        )
+
+    def remember(self, connection: UpstreamConnection) -> None:
+        """Keep what a later connection can resume; to be called once the login is done, when the
+        ticket of TLS 1.3 has arrived."""
+        if (kept := connection.transport.session) is not None:
+            self._sessions[connection.upstream] = kept
+
+
+def _told(failure: Exception) -> str:
+    if isinstance(failure, TimeoutError):
+        return "does not answer in time"
+    if isinstance(failure, OSError):
+        return failure.strerror or str(failure) or type(failure).__name__
+    return str(failure)

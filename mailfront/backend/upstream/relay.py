@@ -1,0 +1,196 @@
+"""Octets between a client and its upstream, both ways, until either side ends.
+
+The hot path of a front end: no parsing, no task, no copy that OpenSSL does not need. Each side's
+pauses reach the other, so a slow reader costs no memory. All that is known of the conversation is
+whether the upstream spoke last and ended a line: then a farewell in the protocol's words cannot
+stand in the middle of something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from mailfront.tls.client_transport import ClientTransport
+
+# What either side may have in our memory before the other is not read any more.
+HIGH_WATER = 256 * 1024
+LOW_WATER = 64 * 1024
+CLIENT_CLOSED = "peer closed"
+UPSTREAM_CLOSED = "upstream closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Farewells:
+    """What a client is told, in its protocol, when its session ends from our side."""
+
+    upstream_gone: bytes
+    idle: bytes
+    stopping: bytes
+
+
+class Relay(asyncio.Protocol):
+    """The client's side, and the owner of the other. Await `ended` for the reason.
+
+    `idle_timeout` is in seconds without an octet from the client or the upstream.
+    """
+
+    __slots__ = (
+        "_client", "_farewells", "_idle_timeout", "_last_activity", "_loop", "_quiet", "_timer",
+        "_upstream", "ended",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        client: asyncio.Transport,
+        upstream: ClientTransport,
+        farewells: Farewells,
+        idle_timeout: float,
+    ) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        self._client: asyncio.Transport | None = client
+        self._upstream: ClientTransport | None = upstream
+        self._farewells = farewells
+        self._idle_timeout = idle_timeout
+        self._last_activity = loop.time()
+        self._quiet = True
+        self._timer: asyncio.TimerHandle | None = loop.call_later(idle_timeout, self._look_at_clock)
+        self.ended: asyncio.Future[str] = loop.create_future()
+
+    def start(self, answer: bytes, leftover: bytes) -> None:
+        """Begin: `answer` goes to the client, `leftover` (of the client's) to the upstream."""
+        client, upstream = self._client, self._upstream
+        assert client is not None
+        assert upstream is not None
+        client.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
+        upstream.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
+        upstream.set_protocol(_UpstreamSide(self))
+        client.set_protocol(self)
+        client.write(answer)
+        if leftover:
+            self.data_received(leftover)
+        upstream.resume_reading()
+        client.resume_reading()
+        if client.is_closing():
+            self._end(CLIENT_CLOSED)
+
+    # From the client.
+
+    def data_received(self, data: bytes) -> None:
+        """Part of `asyncio.Protocol`."""
+        if self._upstream is not None:
+            self._quiet = False
+            self._last_activity = self._loop.time()
+            self._upstream.write(data)
+
+    def eof_received(self) -> bool:
+        """Part of `asyncio.Protocol`: answers to what was sent still come, if TLS lets them."""
+        if self._upstream is None:
+            return False
+        self._upstream.write_eof()
+        return not self._upstream.is_closing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._client = None
+        self._end(CLIENT_CLOSED)
+
+    def pause_writing(self) -> None:
+        """Part of `asyncio.Protocol`: the client reads slower than the upstream sends."""
+        if self._upstream is not None:
+            self._upstream.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Part of `asyncio.Protocol`."""
+        if self._upstream is not None:
+            self._upstream.resume_reading()
+
+    def stop(self) -> None:
+        """The server stops, or an administrator ends this session."""
+        self._farewell(self._farewells.stopping, "server stopping")
+
+    # From the upstream.
+
+    def from_upstream(self, data: bytes) -> None:
+        """Octets of the upstream; a view of them is enough."""
+        client = self._client
+        if client is not None:
+            self._quiet = data[-1] == 0x0A
+            self._last_activity = self._loop.time()
+            client.write(data)
+
+    def upstream_lost(self) -> None:
+        """The upstream closed, or is gone."""
+        self._upstream = None
+        if not self.ended.done():
+            self._farewell(self._farewells.upstream_gone, UPSTREAM_CLOSED)
+
+    def pause_client(self) -> None:
+        """The upstream reads slower than the client sends."""
+        if self._client is not None:
+            self._client.pause_reading()
+
+    def resume_client(self) -> None:
+        """It reads again."""
+        if self._client is not None:
+            self._client.resume_reading()
+
+    # The end.
+
+    def _look_at_clock(self) -> None:
+        due = self._last_activity + self._idle_timeout
+        if self._loop.time() < due:
+            self._timer = self._loop.call_at(due, self._look_at_clock)
+        else:
+            self._timer = None
+            self._farewell(self._farewells.idle, "idle time-out")
+
+    def _farewell(self, text: bytes, reason: str) -> None:
+        if self._client is not None and self._quiet:
+            self._client.write(text)
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.close()
+        self._client = None
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+
+class _UpstreamSide(asyncio.Protocol):
+    """What the upstream's transport calls."""
+
+    __slots__ = ("_relay",)
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay: Relay | None = relay
+
+    def data_received(self, data: bytes) -> None:
+        """Part of `asyncio.Protocol`; `data` may be a view that ends with the call."""
+        if self._relay is not None:
+            self._relay.from_upstream(data)
+
+    def eof_received(self) -> bool:
+        """Part of `asyncio.Protocol`: nothing more will come, so the session is over."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of `asyncio.Protocol`."""
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.upstream_lost()
+
+    def pause_writing(self) -> None:
+        """Part of `asyncio.Protocol`."""
+        if self._relay is not None:
+            self._relay.pause_client()
+
+    def resume_writing(self) -> None:
+        """Part of `asyncio.Protocol`."""
+        if self._relay is not None:
+            self._relay.resume_client()

@@ -1,0 +1,62 @@
+"""What IMAP and POP3 say to a client whose mailbox is at an upstream."""
+
+from __future__ import annotations
+
+from mailfront.backend.upstream.relay import Farewells
+from mailfront.interfaces.backend import AuthenticatedSession
+from mailfront.protocol.upstream_login.imap import ImapLogin
+from mailfront.protocol.upstream_login.login import ClientFacts, UpstreamCredentials
+from mailfront.protocol.upstream_login.pop import PopLogin
+
+
+class ImapWords:
+    """IMAP: `* BYE` (RFC 9051 section 7.1.5), `NO [UNAVAILABLE]` (RFC 5530)."""
+
+    farewells = Farewells(
+        upstream_gone=b"* BYE [UNAVAILABLE] The mail store closed the session\r\n",
+        idle=b"* BYE Idle for too long\r\n",
+        stopping=b"* BYE Server is shutting down\r\n",
+    )
+
+    def login(
+        self,
+        session: AuthenticatedSession,
+        credentials: UpstreamCredentials,
+        client: ClientFacts,
+        *,
+        greeted: bool,
+    ) -> ImapLogin:
+        """Part of `Words`."""
+        return ImapLogin(session.tag, credentials, client, greeted=greeted)
+
+    def unavailable(self, session: AuthenticatedSession) -> bytes:
+        """Part of `Words`."""
+        return (
+            b"%s NO [UNAVAILABLE] The mailbox cannot be reached; try again later\r\n"
+            b"* BYE Try again later\r\n" % session.tag
+        )
+
+
+class PopWords:
+    """POP3: `-ERR [SYS/TEMP]` (RFC 3206 section 4)."""
+
+    farewells = Farewells(
+        upstream_gone=b"-ERR [SYS/TEMP] the mail store closed the session\r\n",
+        idle=b"-ERR idle for too long\r\n",
+        stopping=b"-ERR [SYS/TEMP] the server is stopping\r\n",
+    )
+
+    def login(
+        self,
+        session: AuthenticatedSession,
+        credentials: UpstreamCredentials,
+        client: ClientFacts,
+        *,
+        greeted: bool,
+    ) -> PopLogin:
+        """Part of `Words`."""
+        return PopLogin(credentials, client, greeted=greeted)
+
+    def unavailable(self, session: AuthenticatedSession) -> bytes:
+        """Part of `Words`."""
+        return b"-ERR [SYS/TEMP] the mailbox cannot be reached; try again later\r\n"
