@@ -23,7 +23,7 @@ class AuthenticatedSession:
     consumed. `tag` is the IMAP tag of the login command (empty for POP3): the backend sends the
     final answer of the login, because only it knows the capabilities.
     `idle_timeout` is in seconds. `password` is the user's, if they logged in with one: an upstream
-    may want it; it is forgotten with the session object.
+    may want it. A backend sets it to None as soon as it has no use for it.
     """
 
     transport: asyncio.Transport

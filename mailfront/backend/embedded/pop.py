@@ -39,6 +39,7 @@ class EmbeddedPop:
 
     async def serve(self, session: AuthenticatedSession) -> str:
         """Part of `Backend`."""
+        session.password = None
         stream = ClientStream(session.transport, session.leftover, session.idle_timeout)
         try:
             account = await self._store.open_account(session.identity.user)

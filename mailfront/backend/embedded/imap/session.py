@@ -66,6 +66,7 @@ class EmbeddedImap:
 
     async def serve(self, session: AuthenticatedSession) -> str:
         """Serve until either side ends."""
+        session.password = None
         stream = ClientStream(session.transport, session.leftover, session.idle_timeout)
         try:
             account = await self._store.open_account(session.identity.user)
