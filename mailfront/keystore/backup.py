@@ -31,7 +31,7 @@ from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.linked_files import Link
 from mailfront.keystore.nicknames import INTERNAL_TOKEN, check_nickname
 from mailfront.keystore.records import NewEntry
-from mailfront.keystore.trust import parse_trust
+from mailfront.keystore.trust import TrustFlags, parse_trust
 
 MAXIMUM_FILE = 256 * 1024 * 1024
 _MAGIC = b"mailfront certificate backup\n"
@@ -60,6 +60,7 @@ def read_token(token: InternalToken) -> Backup:
                 (record.certificate, *record.chain),
                 step.private_key(record.nickname) if record.has_key else None,
                 record.trust,
+                record.key_on_other_token,
             )
             for record in token.list()
         )
@@ -189,6 +190,7 @@ def _from_json(plaintext: bytes) -> Backup:
                 tuple(formats.load_certificate(_octets(der)) for der in one["chain"]),
                 None if one["key"] is None else formats.load_private_key(_octets(one["key"])),
                 parse_trust(one["trust"]),
+                one["key"] is None and TrustFlags.USER in parse_trust(one["trust"]),
             )
             for one in parts["entries"]
         )

@@ -111,7 +111,9 @@ class Change:
                     "was made for this one",
                 )
             private_key = self._key_of(row)
-        return self.put(NewEntry(nickname, chain, private_key, parse_trust(row.trust)))
+        trust = parse_trust(row.trust)
+        key_elsewhere = private_key is None and TrustFlags.USER in trust
+        return self.put(NewEntry(nickname, chain, private_key, trust, key_elsewhere))
 
     def set_trust(self, nickname: str, trust: TrustFlags) -> CertificateRecord:
         """Trust a certificate as a CA for what `trust` says; `u` stays as the key has it."""
@@ -155,7 +157,8 @@ class Change:
         if isinstance(present, PendingKey):
             raise pending_error(row.nickname)
         chain = (present.certificate, *present.chain)
-        return NewEntry(row.nickname, chain, self._key_of(row), trust)
+        key_elsewhere = present.key_on_other_token
+        return NewEntry(row.nickname, chain, self._key_of(row), trust, key_elsewhere)
 
     def _insert(self, row: Row) -> None:
         try:
@@ -240,6 +243,6 @@ def pending_error(nickname: str) -> KeystoreError:
 
 
 def _consistent(entry: NewEntry) -> NewEntry:
-    present = TrustFlags.NONE if entry.private_key is None else TrustFlags.USER
-    trust = (entry.trust & ~TrustFlags.USER) | present
-    return NewEntry(entry.nickname, entry.chain, entry.private_key, trust)
+    has_key = entry.private_key is not None or entry.key_on_other_token
+    present = TrustFlags.USER if has_key else TrustFlags.NONE
+    return replace(entry, trust=(entry.trust & ~TrustFlags.USER) | present)

@@ -16,18 +16,28 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 )
 
 from mailfront.keystore import formats
+from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.trust import TrustFlags
 
 
 @dataclass(frozen=True)
 class CertificateRecord:
-    """A certificate as the token holds it: public facts only."""
+    """A certificate as the token holds it: public facts only.
+
+    `has_key` tells whether its private key is in the same token.
+    """
 
     nickname: str
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...]
     trust: TrustFlags
     has_key: bool
+    token: str = INTERNAL_TOKEN
+
+    @property
+    def key_on_other_token(self) -> bool:
+        """Whether its private key is known to be on another token than the certificate."""
+        return TrustFlags.USER in self.trust and not self.has_key
 
     @cached_property
     def key_type(self) -> str:
@@ -51,6 +61,7 @@ class PendingKey:
 
     nickname: str
     public_key: CertificatePublicKeyTypes
+    token: str = INTERNAL_TOKEN
 
     @cached_property
     def key_type(self) -> str:
@@ -82,12 +93,16 @@ class Credentials:
 
 @dataclass(frozen=True)
 class NewEntry:
-    """A certificate to be stored: the leaf first in `chain`, its private key if we hold it."""
+    """A certificate to be stored: the leaf first in `chain`, its private key if we hold it.
+
+    `key_on_other_token` says that the key is on a PKCS#11 token, where it stays.
+    """
 
     nickname: str
     chain: Sequence[x509.Certificate]
     private_key: PrivateKeyTypes | None
     trust: TrustFlags
+    key_on_other_token: bool = False
 
 
 @dataclass(frozen=True)

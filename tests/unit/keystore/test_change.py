@@ -19,6 +19,7 @@ from mailfront.keystore.trust import TrustFlags
 from tests.support.keystores import (
     PASSWORD,
     authority,
+    certificate_for,
     issued_by,
     new_token,
     self_signed,
@@ -257,3 +258,23 @@ def test_a_step_that_fails_changes_nothing_by_itself(token: InternalToken) -> No
             with pytest.raises(KeystoreError):
                 fail(step)
     assert token.list() == before
+
+
+def test_a_certificate_whose_key_is_on_another_token_says_so_through_every_change(
+    token: InternalToken,
+) -> None:
+    key, certificate = self_signed()
+    entry = NewEntry("on-token", (certificate,), None, TrustFlags.NONE, key_on_other_token=True)
+    with token.change() as step:
+        record = step.add(entry)
+        assert record.key_on_other_token
+        assert not record.has_key
+        assert record.trust.letters == "u"
+        renewed = step.replace("on-token", (certificate_for(key),))
+        assert renewed.key_on_other_token
+        step.rename("on-token", "other")
+    assert token.require("other").key_on_other_token
+
+
+def test_a_ca_has_its_key_nowhere(token: InternalToken) -> None:
+    assert not token.add_authority("CA", authority()[1]).key_on_other_token
