@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailfront.errors import UpstreamLoginError
+from mailfront.interfaces.peer import Peer
+from mailfront.interfaces.secret import Secret
+from mailfront.protocol.upstream_login.imap import ImapLogin
+from mailfront.protocol.upstream_login.login import ClientFacts, LoggedIn, UpstreamCredentials
+
+CLIENT = ClientFacts(Peer("192.0.2.7", 40000, "198.51.100.1", 993))
+ALICE = UpstreamCredentials("alice@example.test", Secret('pass"wörd'))
+SIMPLE = UpstreamCredentials("alice", Secret('se"cr\\et'))
+ADMIN = UpstreamCredentials("front", Secret("s"), "alice@example.test")
+DOVECOT = (
+    b"* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE AUTH=PLAIN] ready.\r\n"
+)
+IDENTIFICATION = (
+    b'id1 ID ("x-originating-ip" "192.0.2.7" "x-originating-port" "40000" '
+    b'"x-connected-ip" "198.51.100.1" "x-connected-port" "993" "x-proxy-ttl" "5")\r\n'
+)
+
+
+def login(credentials: UpstreamCredentials = ALICE, *, greeted: bool = False) -> ImapLogin:
+    return ImapLogin(b"a7", credentials, CLIENT, greeted=greeted)
+
+
+def test_the_login_follows_the_greeting_in_one_flight() -> None:
+    message = base64.b64encode('\0alice@example.test\0pass"wörd'.encode())
+    assert login().feed(DOVECOT) == IDENTIFICATION + b"a7 AUTHENTICATE PLAIN " + message + b"\r\n"
+
+
+def test_the_answer_goes_to_the_client_as_it_is_and_nothing_behind_it_is_lost() -> None:
+    conversation = login()
+    conversation.feed(DOVECOT)
+    outcome = conversation.feed(
+        b'* ID ("name" "Dovecot")\r\nid1 OK ID completed.\r\n'
+        b"* CAPABILITY IMAP4rev1 IDLE\r\na7 OK [CAPABILITY IMAP4rev1 IDLE] Logged in\r\n* 3 EX"
+    )
+    assert outcome == LoggedIn(b"a7 OK [CAPABILITY IMAP4rev1 IDLE] Logged in\r\n", b"* 3 EX")
+
+
+def test_an_administrator_logs_in_on_behalf_of_the_user() -> None:
+    sent = login(ADMIN).feed(DOVECOT)
+    assert isinstance(sent, bytes)
+    message = sent.removeprefix(IDENTIFICATION).split()[-1]
+    assert base64.b64decode(message) == b"alice@example.test\0front\0s"
+
+
+def test_without_sasl_ir_the_message_waits_for_its_turn() -> None:
+    conversation = login(ADMIN)
+    assert conversation.feed(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello\r\n") == (
+        b"a7 AUTHENTICATE PLAIN\r\n"
+    )
+    assert conversation.feed(b"+ \r\n") == ADMIN.plain_message() + b"\r\n"
+    with pytest.raises(UpstreamLoginError, match="nothing is left to say"):
+        conversation.feed(b"+ \r\n")
+
+
+def test_a_server_without_sasl_gets_login() -> None:
+    assert login(SIMPLE).feed(b"* OK hello\r\n") == b'a7 LOGIN "alice" "se\\"cr\\\\et"\r\n'
+
+
+@pytest.mark.parametrize("password", ["sëcret", "two\r\nlines", "nul\0"])
+def test_what_a_quoted_string_cannot_hold_goes_in_base64(password: str) -> None:
+    sent = login(UpstreamCredentials("alice", Secret(password))).feed(b"* OK hello\r\n")
+    assert sent == b"a7 AUTHENTICATE PLAIN\r\n"
+
+
+def test_inside_tls_capabilities_are_asked_anew() -> None:
+    conversation = login(greeted=True)
+    assert conversation.first == b"id1 CAPABILITY\r\n"
+    sent = conversation.feed(b"* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN\r\nid1 OK done\r\n")
+    assert isinstance(sent, bytes)
+    assert sent.startswith(b"a7 AUTHENTICATE PLAIN ")
+
+
+def test_the_clients_tag_never_meets_ours() -> None:
+    assert ImapLogin(b"id1", ALICE, CLIENT, greeted=True).first == b"id2 CAPABILITY\r\n"
+
+
+@pytest.mark.parametrize(
+    ("received", "complaint", "temporary"),
+    [
+        (b"* PREAUTH welcome\r\n", "PREAUTH", False),
+        (b"* BYE too many connections\r\n", "too many connections", True),
+        (b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\r\n", "without TLS", False),
+        (DOVECOT + b"a7 NO [AUTHENTICATIONFAILED] no\r\n", "AUTHENTICATIONFAILED", False),
+        (DOVECOT + b"a7 NO [UNAVAILABLE] later\r\n", "UNAVAILABLE", True),
+        (DOVECOT + b"a7 BAD what\r\n", "BAD what", False),
+        (DOVECOT + b"a8 OK hello\r\n", "no command of ours", False),
+        (DOVECOT + b"* ID {10}\r\n", "a literal", False),
+        (b"+OK POP3 ready\r\n", "no command of ours", False),
+        (b"220 smtp.example.test ESMTP\r\n", "no command of ours", False),
+        (b"* OK " + b"x" * 9000, "line of more than", False),
+    ],
+)
+def test_whoever_answers_otherwise_is_not_logged_in_at(
+    received: bytes, complaint: str, temporary: bool
+) -> None:
+    with pytest.raises(UpstreamLoginError, match=complaint) as caught:
+        login(SIMPLE).feed(received)
+    assert caught.value.temporary is temporary
+
+
+def test_the_login_is_sent_once_whatever_an_upstream_repeats() -> None:
+    conversation = login(SIMPLE)
+    assert conversation.feed(DOVECOT)
+    assert conversation.feed(DOVECOT + b"* CAPABILITY IMAP4rev1\r\n") == b""
+
+
+@given(st.integers(1, 50))
+def test_pieces_of_any_size_mean_the_same(size: int) -> None:
+    received = DOVECOT + b"id1 OK\r\na7 OK Logged in\r\n* 1 EXISTS\r\n"
+    conversation = login(SIMPLE)
+    outcome: bytes | LoggedIn = b""
+    end = 0
+    while not isinstance(outcome, LoggedIn):
+        outcome = conversation.feed(received[end : end + size])
+        end += size
+    assert outcome.answer == b"a7 OK Logged in\r\n"
+    assert outcome.leftover + received[end:] == b"* 1 EXISTS\r\n"
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_are_taken_or_refused(received: bytes) -> None:
+    conversation = login(SIMPLE)
+    try:
+        conversation.feed(received)
+    except UpstreamLoginError:
+        return
