@@ -21,7 +21,7 @@ def test_the_first_line_is_the_secret(tmp_path: Path, content: bytes) -> None:
 
 
 def test_blanks_belong_to_it(tmp_path: Path) -> None:
-    assert read_secret_file(written(tmp_path, " s3 cret \n".encode())).reveal() == " s3 cret "
+    assert read_secret_file(written(tmp_path, b" s3 cret \n")).reveal() == " s3 cret "
 
 
 @pytest.mark.parametrize(
