@@ -8,7 +8,6 @@ one object may be used by several threads. Raises `KeystoreError`.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +34,9 @@ from mailfront.keystore.records import (
     NewEntry,
     PendingKey,
 )
+from mailfront.keystore.revocation_table import RevocationTable
 from mailfront.keystore.rows import Row, private_key_of
+from mailfront.keystore.sealed_credentials import SealedCredentials, credentials_of
 from mailfront.keystore.trust import TrustFlags, parse_trust
 
 __all__ = [
@@ -154,6 +155,7 @@ class InternalToken:
             found = connection.execute(f"{change.SELECT_ROWS} ORDER BY nickname").fetchall()
         rows = [Row(*columns) for columns in found]
         records: list[CertificateRecord] = []
+        credentials: dict[str, SealedCredentials] = {}
         pending: list[PendingKey] = []
         altered: list[str] = []
         for row in rows:
@@ -166,8 +168,10 @@ class InternalToken:
                 pending.append(entry)
             else:
                 records.append(entry)
+                if entry.has_key:
+                    credentials[row.nickname] = SealedCredentials(entry, row, self._keys)
         missing = manifest.missing(row.nickname for row in rows)
-        return Inventory(tuple(records), tuple(altered), tuple(pending), missing)
+        return Inventory(tuple(records), tuple(altered), tuple(pending), missing, credentials)
 
     def find(self, nickname: str) -> CertificateRecord | None:
         """Return the certificate with that nickname, or None, also for a key without certificate.
@@ -212,6 +216,12 @@ class InternalToken:
         with self._reading() as (connection, _):
             return read_links(connection, self._keys)
 
+    @contextmanager
+    def revocation_lists(self) -> Iterator[RevocationTable]:
+        """The revocation lists of CAs as they are at one moment, to be read in the block."""
+        with self._reading() as (connection, manifest):
+            yield RevocationTable(connection, self._keys, manifest, self._path)
+
     def private_key(self, nickname: str) -> PrivateKeyTypes:
         """Return the private key of a certificate or of a pending request, unsealed.
 
@@ -228,14 +238,7 @@ class InternalToken:
         record, key = self._opened(nickname)
         if isinstance(record, PendingKey):
             raise pending_error(nickname)
-        passphrase = os.urandom(32).hex().encode()
-        return Credentials(
-            nickname=nickname,
-            certificate=record.certificate,
-            chain_pem=formats.chain_pem((record.certificate, *record.chain)),
-            key_pem=formats.encrypted_key_pem(key, passphrase),
-            passphrase=passphrase,
-        )
+        return credentials_of(record, key)
 
     def add_key_and_certificate(
         self,

@@ -5,9 +5,10 @@ Values only; `internal_token` makes them and reads them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import (
@@ -18,6 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 from mailfront.keystore import formats
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.trust import TrustFlags
+
+if TYPE_CHECKING:
+    from mailfront.keystore.sealed_credentials import SealedCredentials
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,12 @@ class Inventory:
     """All that the token holds.
 
     The intact certificates, the keys that wait for one, the nicknames of rows that were altered
-    outside mailfront, and the nicknames of rows that were removed outside mailfront.
+    outside mailfront, and the nicknames of rows that were removed outside mailfront. `credentials`
+    are those of the certificates with a key, as they were when this was read, by nickname.
     """
 
     records: tuple[CertificateRecord, ...]
     altered: tuple[str, ...]
     pending: tuple[PendingKey, ...] = ()
     missing: tuple[str, ...] = ()
+    credentials: Mapping[str, SealedCredentials] = field(default_factory=dict)

@@ -151,6 +151,10 @@ class ServicePort:
             raise KeystoreError(f"no certificate is loaded for {self.slot.service}")
         return self.slot.current
 
+    def context_for(self, name: str) -> ServerContext | None:
+        """Part of `ConnectionOwner`."""
+        return self.slot.server_names.choose(name)
+
     def queue_handshake(self, transport: TlsTransport) -> None:
         """Part of `ConnectionOwner`."""
         self._turns.enter(transport, transport.peer.address)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError, OperatorError
 from mailfront.keystore.internal_token import InternalToken, Inventory
 from mailfront.server.policies import policy_of
+from mailfront.server.stapling import Stapling
 from mailfront.tls.alpn import PROTOCOLS
+from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.openssl import unavailable_settings
 from mailfront.tls.personality import ContextSlot
-from mailfront.tls.sni import CertificateNames
+from mailfront.tls.succession import MAXIMUM_LINES, Succession
 
 # Every service that presents a certificate, with its ALPN names.
 ALPN = PROTOCOLS
@@ -30,11 +33,24 @@ def nickname_option(configuration: Configuration, service: str) -> str:
     return own if configuration.names(own) else "encryption.rsa.nssslpersonalityssl"
 
 
-class ServiceContexts:
-    """One context slot per service."""
+def configured_nicknames(configuration: Configuration, services: Iterable[str]) -> frozenset[str]:
+    """The nicknames that options name for any of `services`."""
+    return frozenset(
+        nickname for service in services for nickname in nicknames_of(configuration, service)
+    )
 
-    def __init__(self, services: Iterable[str]) -> None:
-        self.slots = {service: ContextSlot(service, ALPN[service]) for service in services}
+
+class ServiceContexts:
+    """One context slot per service, and the certificates that clients are shown by name (SNI):
+    `succession` has those in force, `names` what they are for; None where that is turned off."""
+
+    def __init__(self, services: Iterable[str], stapling: Stapling | None = None) -> None:
+        staples = stapling.staples if stapling is not None else None
+        self.slots = {service: ContextSlot(service, ALPN[service], staples) for service in services}
+        self._stapling = stapling
+        self.succession = Succession()
+        self.names: CertificateNames | None = None
+        self.configured: frozenset[str] = frozenset()
 
     def load(self, configuration: Configuration, token: InternalToken) -> list[str]:
         """Bring every slot up to date; return the services that got a new context.
@@ -66,7 +82,10 @@ class ServiceContexts:
                 raise ConfigurationError(
                     f"{option} = {','.join(nicknames)}: {failure.what}", remedy=failure.remedy
                 ) from failure
-        self._follow_names(configuration, token, inventory)
+        self._follow_names(configuration, inventory)
+        if self._stapling is not None:
+            by_name = self.succession.records if self.names is not None else ()
+            self._stapling.follow(configuration, self.slots.values(), by_name, inventory)
         return changed
 
     def forget_overdue_ticket_keys(self) -> None:
@@ -75,22 +94,36 @@ class ServiceContexts:
             slot.ticket_keys.forget_overdue()
 
     def _follow_names(
-        self,
-        configuration: Configuration,
-        token: InternalToken,
-        inventory: Callable[[], Inventory],
+        self, configuration: Configuration, inventory: Callable[[], Inventory]
     ) -> None:
-        names = None
+        self.names = None
         if configuration.boolean("local.service.ssl.sni"):
-            names = CertificateNames(inventory().records)
+            now = datetime.now(UTC)
+            self.configured = configured_nicknames(configuration, self.slots)
+            policies = [slot.current.policy for slot in self.slots.values() if slot.current]
+            self.succession.follow(inventory(), [*dict.fromkeys(policies)], now, self.configured)
+            self.names = CertificateNames(
+                self.succession.records,
+                now,
+                configured=self.configured,
+                identities=self.succession.identities,
+            )
+        else:
+            self.succession = Succession()
         for slot in self.slots.values():
-            slot.serve_names(names, token)
+            slot.serve_names(self.names, self.succession.open)
+
+    def choice_is_due(self, now: datetime) -> bool:
+        """Whether, because a certificate began or ended, another one is to be presented."""
+        changes_at = self.names.changes_at if self.names is not None else None
+        return changes_at is not None and now > changes_at
 
     def problems(self) -> list[str]:
         """Why services present an older certificate than the one configured."""
-        return [
+        of_services = [
             f"{service}: {slot.problem}" for service, slot in self.slots.items() if slot.problem
         ]
+        return of_services + self.succession.problems()
 
     def warnings(self) -> list[str]:
         """What the policies and personalities in force are warned of, and what this Python or
@@ -101,4 +134,14 @@ class ServiceContexts:
             if slot.current is not None
             for warning in slot.current.warnings()
         ]
-        return found + unavailable_settings()
+        return found + contest_warnings(self.names) + unavailable_settings()
+
+
+def contest_warnings(names: CertificateNames | None, *, decided: bool = False) -> list[str]:
+    """Which certificates are for the same names, each pair once, up to a number of them; those
+    among which an option decides only if `decided`."""
+    found = names.contests if names is not None else ()
+    contests = [str(contest) for contest in found if decided or not contest.is_decided]
+    more = len(contests) - MAXIMUM_LINES
+    told = contests[:MAXIMUM_LINES]
+    return [*told, *([f"{more} more certificates are for names of others"] if more > 0 else [])]

@@ -137,6 +137,16 @@ def offered_protocols(message: bytes) -> tuple[bytes, ...]:
         raise ClientHelloError("the ClientHello ends too early") from None
 
 
+def requested_name(message: bytes) -> str:
+    """The host name that a whole handshake message asks for (SNI), empty if it asks for none that
+    can be read."""
+    try:
+        extension = _extension(message, _SERVER_NAME)
+        return "" if extension is None else _server_name(extension)
+    except (ClientHelloError, IndexError, struct.error):
+        return ""
+
+
 def parse_client_hello(message: bytes) -> ClientHello:
     """Read a whole handshake message, header included. Raises `ClientHelloError`."""
     protocols = offered_protocols(message)

@@ -35,6 +35,10 @@ class ConnectionOwner(Protocol):
         """What a handshake that begins now presents. Raises `KeystoreError` if nothing can be."""
         ...
 
+    def context_for(self, name: str) -> ServerContext | None:
+        """What a client that asks for the host `name` is presented, where it is something else."""
+        ...
+
     def queue_handshake(self, transport: TlsTransport) -> None:
         """A ClientHello is there: call the transport's `begin_handshake` now or later, or its
         `refuse_handshake`."""

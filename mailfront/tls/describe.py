@@ -10,14 +10,10 @@ from mailfront.interfaces.peer import TlsFacts
 class MailSslObject(ssl.SSLObject):
     """An `ssl.SSLObject` that remembers the server name the client asked for (SNI, RFC 6066 3).
 
-    Where that name chose other certificates than the personality, `served_nickname` is theirs, and
-    `service_context` the context in which the handshake began. `group_in_flight` is the key
-    exchange group that our first flight named.
+    `group_in_flight` is the key exchange group that our first flight named.
     """
 
     requested_name: str | None = None
-    served_nickname: str = ""
-    service_context: ssl.SSLContext | None = None
     group_in_flight: str = ""
 
 
@@ -30,13 +26,12 @@ def remember_server_name(
 
 
 def describe(tls: ssl.SSLObject, nickname: str) -> TlsFacts:
-    """Facts of an established connection; `nickname` is that of the service's personality."""
+    """Facts of an established connection; `nickname` is that of its context."""
     cipher = tls.cipher()
     suite, bits = (cipher[0], cipher[2]) if cipher is not None else ("none", 0)
     server_name = group = None
     if isinstance(tls, MailSslObject):
         server_name = tls.requested_name
-        nickname = tls.served_nickname or nickname
         group = tls.group_in_flight or None
     return TlsFacts(
         version=tls.version() or "none",

@@ -16,6 +16,7 @@ from mailfront.tls.client_hello import (
     ClientHello,
     ClientHelloReader,
     parse_client_hello,
+    requested_name,
     whole_in_one_record,
 )
 from mailfront.tls.failure import FOREIGN_PROTOCOL, clear_text_reason, is_record
@@ -75,6 +76,11 @@ class FirstFlight:
     def received(self) -> bytes:
         """Everything so far; once complete, what OpenSSL is to be given."""
         return self._whole or (self._reader.received if self._reader is not None else b"")
+
+    @property
+    def server_name(self) -> str:
+        """The host name that the client asks for; empty if it asks for none."""
+        return requested_name(self._message) if self._message else ""
 
     def _unreadable(self, received: bytes) -> Refusal | None:
         """TLS that is malformed is OpenSSL's to refuse, with the alert that fits."""

@@ -16,12 +16,14 @@ from cryptography import x509
 from mailfront.errors import KeystoreError, OperatorError
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.records import CertificateRecord, Credentials, Inventory
+from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.context import ServerContext, build_server_context
 from mailfront.tls.key_policy import require_fit_keys
 from mailfront.tls.policy import Policy
 from mailfront.tls.rotation import prove, prove_handshake
 from mailfront.tls.session_tickets import TicketKeys
-from mailfront.tls.sni import CertificateNames, ServerNames
+from mailfront.tls.sni import ServerNames
+from mailfront.tls.stapling_bridge import Staples
 from mailfront.tls.ticket_bridge import TicketSeal
 
 _log = logging.getLogger("mailfront.tls")
@@ -57,22 +59,25 @@ class ContextSlot:
     """
 
     __slots__ = (
-        "_alpn", "_records", "_seal", "_state", "current", "problem", "refusals",
-        "replaced_fingerprint", "server_names", "service", "ticket_keys", "wanted_fingerprint",
+        "_alpn", "_records", "_seal", "_staples", "_state", "_tickets", "current", "problem",
+        "refusals", "replaced_fingerprint", "server_names", "service", "ticket_keys",
+        "wanted_fingerprint",
     )  # fmt: skip
 
-    def __init__(self, service: str, alpn: Sequence[str]) -> None:
+    def __init__(self, service: str, alpn: Sequence[str], staples: Staples | None = None) -> None:
         self.service = service
         self.current: ServerContext | None = None
         self.problem = ""
         self.wanted_fingerprint = ""
         self.replaced_fingerprint = ""
         self.refusals = 0
-        self.server_names = ServerNames(service, alpn)
+        self.server_names = ServerNames(service)
         self.ticket_keys = TicketKeys()
         self._seal = TicketSeal(self.ticket_keys)
         self._alpn = tuple(alpn)
+        self._staples = staples
         self._state: tuple[object, ...] = ()
+        self._tickets = False
         self._records: dict[str, CertificateRecord] = {}
 
     def load(
@@ -102,10 +107,8 @@ class ContextSlot:
             personality = load_personality(token, nicknames)
             require_fit_keys(records, policy)
             self._prove(inventory or token.inventory, records)
-            fresh = build_server_context(personality, policy, alpn=self._alpn, tickets=tickets)
-            self._seal.bind(fresh.ssl_context, _ticket_purpose(self.service, fresh))
+            fresh = self._build(personality, policy, tickets=tickets)
             prove_handshake(fresh.ssl_context, [record.certificate for record in records])
-            fresh.ssl_context.sni_callback = self.server_names.choose
         except OperatorError as failure:
             if self.current is None:
                 raise
@@ -113,18 +116,39 @@ class ContextSlot:
             return False
         self.replaced_fingerprint = self.current.fingerprint if self.current is not None else ""
         self.current, self._state, self.problem = fresh, state, ""
+        self._tickets = tickets
         self._records = {record.nickname: record for record in records}
         for warning in fresh.warnings():
             _log.warning("service=%s %s", self.service, warning)
         return True
 
-    def serve_names(self, names: CertificateNames | None, token: InternalToken) -> None:
+    def serve_names(
+        self, names: CertificateNames | None, credentials: Callable[[str], Credentials]
+    ) -> None:
         """Present the certificates of `names` to clients that ask for them; None: nobody's."""
-        if names is None or self.current is None:
+        current = self.current
+        if names is None or current is None:
             self.server_names.turn_off()
             return
-        current = self.current
-        self.server_names.follow(names, current.certificates, token.credentials, current.policy)
+        policy, tickets = current.policy, self._tickets
+        self.server_names.follow(
+            names,
+            current.certificates,
+            credentials,
+            policy,
+            lambda chosen: self._build(chosen, policy, tickets=tickets),
+            tickets,
+        )
+
+    def _build(
+        self, personality: Sequence[Credentials], policy: Policy, *, tickets: bool
+    ) -> ServerContext:
+        """The service's context with any certificates, its own or those of a name."""
+        context = build_server_context(personality, policy, alpn=self._alpn, tickets=tickets)
+        self._seal.bind(context.ssl_context, _ticket_purpose(self.service, context))
+        if self._staples is not None:
+            self._staples.bind(context.ssl_context)
+        return context
 
     def _prove(
         self, inventory: Callable[[], Inventory], records: Sequence[CertificateRecord]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mailfront.errors import KeystoreError
 from mailfront.keystore.chain import build_chain
@@ -49,6 +50,11 @@ def prove(
             remedy="install a certificate that is valid",
         )
     certificate_public_key_der(new)  # refuses a kind of key that nobody can use
+    if not is_for_servers(new):
+        raise KeystoreError(
+            f"{name} was not made for servers (its extended key usage lacks serverAuth)",
+            remedy="have one made for TLS servers",
+        )
     if fault := weakness(new.public_key()):
         raise KeystoreError(f"{name}: {fault}", remedy="have one made with a new key")
     _prove_chain(record, authorities)
@@ -57,6 +63,18 @@ def prove(
             f"{name} is not for {', '.join(lost)}, for which the present certificate is",
             remedy="have one made for all names, or give it another nickname and configure that",
         )
+
+
+def is_for_servers(certificate: x509.Certificate) -> bool:
+    """Whether a server may present it, as far as it says (RFC 5280 section 4.2.1.12)."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    except ValueError:
+        return False
+    wanted = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    return any(purpose in wanted for purpose in usage)
 
 
 def _prove_chain(record: CertificateRecord, authorities: Iterable[x509.Certificate]) -> None:

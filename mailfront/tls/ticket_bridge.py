@@ -15,6 +15,7 @@ import logging
 import os
 import ssl
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from mailfront.tls import openssl
 from mailfront.tls.session_tickets import TicketKey, TicketKeys
@@ -119,7 +120,6 @@ class TicketSeal:
 
     def __init__(self, keys: TicketKeys) -> None:
         self._keys = keys
-        self._callbacks: dict[bytes, object] = {}
 
     def bind(self, context: ssl.SSLContext, purpose: bytes) -> bool:
         """Seal and open the tickets of `context` with the keys; False if that is impossible here.
@@ -132,11 +132,8 @@ class TicketSeal:
         if library is None:
             return False
         assert len(purpose) <= _LONGEST_SESSION_CONTEXT
-        callback = self._callbacks.get(purpose)
-        if callback is None:
-            callback = self._callbacks[purpose] = _Callback(_answer(self._keys, purpose))
-            # A context may outlive its service, and would call what is no longer there.
-            _callbacks.append(callback)
+        # A context may outlive its service, and would call what is no longer there.
+        callback = _callbacks[context] = _Callback(_answer(self._keys, purpose))
         pointer = openssl.context_pointer(context)
         return bool(
             library.set_session_context(pointer, purpose, len(purpose)) == 1
@@ -144,7 +141,7 @@ class TicketSeal:
         )
 
 
-_callbacks: list[object] = []
+_callbacks: WeakKeyDictionary[ssl.SSLContext, object] = WeakKeyDictionary()
 
 
 def _answer(keys: TicketKeys, purpose: bytes) -> _Answer:

@@ -165,7 +165,9 @@ class TlsTransport(ForwardingTransport):
         if self._waiting:
             self._waiting = False
             self._pass_on_reading()
-        self._records = TlsRecords(context.ssl_context)
+        chosen = self._owner.context_for(flight.server_name) or context
+        self._nickname = chosen.nickname
+        self._records = TlsRecords(chosen.ssl_context)
         self._records.incoming.write(flight.received)
         nested, self._in_event = self._in_event, True
         try:
@@ -194,7 +196,6 @@ class TlsTransport(ForwardingTransport):
         assert self._records is None, "TLS inside TLS"
         self._context = self._owner.context()
         self._flush()
-        self._nickname = self._context.nickname
         self.first_flight = FirstFlight(self._owner.protocols)
         self._on_established = on_established
         self._timer = self._loop.call_later(self._owner.handshake_timeout, self._handshake_overdue)

@@ -63,6 +63,9 @@ class Owner:
     def context(self) -> ServerContext:
         return self._context
 
+    def context_for(self, name: str) -> ServerContext | None:
+        return None
+
     def queue_handshake(self, transport: TlsTransport) -> None:
         transport.begin_handshake()
 

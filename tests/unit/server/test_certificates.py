@@ -98,7 +98,7 @@ def test_what_is_dangerous_or_was_asked_for_in_vain_is_warned_of(
     token: InternalToken, caplog: pytest.LogCaptureFixture
 ) -> None:
     contexts = ServiceContexts(ALPN)
-    contexts.load(Configuration.of({}), token)
+    contexts.load(Configuration.of({"local.imap.sslnicknames": "imap-cert"}), token)
     assert contexts.warnings() == []
     ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256,rsa_null_md5"
     contexts.load(Configuration.of({"local.pop.nsssl3ciphers": ciphers}), token)

@@ -7,156 +7,34 @@ import logging
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mailfront.errors import KeystoreError
 from mailfront.interfaces.peer import TlsFacts
 from mailfront.keystore import formats, requests
-from mailfront.keystore.host_names import patterns_for
 from mailfront.keystore.internal_token import InternalToken
-from mailfront.keystore.records import CertificateRecord, Credentials
-from mailfront.keystore.trust import TrustFlags
+from mailfront.keystore.records import Credentials
 from mailfront.tls import openssl, sni
-from mailfront.tls.describe import MailSslObject, describe
+from mailfront.tls.certificate_names import CertificateNames
+from mailfront.tls.context import build_server_context
+from mailfront.tls.describe import describe
 from mailfront.tls.openssl import Setting
 from mailfront.tls.personality import ContextSlot
 from mailfront.tls.policy import policy_named
-from mailfront.tls.sni import CertificateNames, ServerNames, names_of
+from mailfront.tls.sni import ServerNames
+from mailfront.tls.succession import Succession
 from tests.support.keystores import new_token
 from tests.support.memory_tls import MemoryTlsClient, client_context
+from tests.support.server_names import KEY, certificate, record
 
 INTERMEDIATE = policy_named("intermediate")
-KEY = ec.generate_private_key(ec.SECP256R1())
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PERSONALITY = "mail.example.test"
-
-
-def certificate(
-    *names: str,
-    key: requests.PrivateKey = KEY,
-    days: float = 90,
-    begins: datetime | None = None,
-    purpose: x509.ObjectIdentifier | None = None,
-) -> x509.Certificate:
-    """A certificate for `names`, self-signed."""
-    begins = begins or datetime.now(UTC) - timedelta(minutes=5)
-    subject = requests.build_subject(name="somebody", country="")
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begins)
-        .not_valid_after(begins + timedelta(days=days))
-    )
-    if names:
-        alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        builder = builder.add_extension(alternative, critical=False)
-    if purpose is not None:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-    return builder.sign(key, hashes.SHA256())
-
-
-def record(nickname: str, *names: str, made: x509.Certificate | None = None) -> CertificateRecord:
-    made = made or certificate(*names)
-    return CertificateRecord(nickname, made, (), TrustFlags.USER, has_key=True)
-
-
-def groups(names: CertificateNames, *asked: str) -> list[tuple[str, ...] | None]:
-    return [names.find(name) for name in asked]
-
-
-def test_a_name_finds_its_certificate_in_any_case() -> None:
-    names = CertificateNames([record("a", "A.example.test"), record("b", "b.example.test")])
-    assert groups(names, "a.example.test", "B.EXAMPLE.TEST", "c.example.test", "") == [
-        ("a",), ("b",), None, None,
-    ]  # fmt: skip
-
-
-def test_a_wildcard_stands_for_the_whole_left_most_label_alone() -> None:
-    names = CertificateNames([record("a", "*.example.test"), record("b", "exact.example.test")])
-    assert groups(names, "mail.example.test", "exact.example.test") == [("a",), ("b",)]
-    assert groups(names, "example.test", "x.mail.example.test", ".test") == [None, None, None]
-
-
-@pytest.mark.parametrize("pattern", ["m*.example.test", "*.*.example.test", "mail.*.test", "*"])
-def test_other_patterns_are_no_names(pattern: str) -> None:
-    names = CertificateNames([record("a", pattern)])
-    assert len(names) == 0
-
-
-@given(st.text(max_size=300))
-def test_whatever_is_asked_for_costs_two_look_ups_at_most(name: str) -> None:
-    patterns = list(patterns_for(name))
-    assert 1 <= len(patterns) <= 2
-    assert CertificateNames([]).find(name) is None
-
-
-def test_a_common_name_is_no_host_name() -> None:
-    assert names_of(certificate()) == frozenset()
-
-
-def test_certificates_without_key_or_for_clients_alone_do_not_count() -> None:
-    without_key = replace(record("a", "a.example.test"), has_key=False)
-    of_client = record(
-        "b", made=certificate("b.example.test", purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
-    )
-    of_server = record(
-        "c", made=certificate("c.example.test", purpose=ExtendedKeyUsageOID.SERVER_AUTH)
-    )
-    names = CertificateNames([without_key, of_client, of_server])
-    assert groups(names, "a.example.test", "b.example.test", "c.example.test") == [
-        None, None, ("c",),
-    ]  # fmt: skip
-
-
-def test_of_several_for_a_name_the_valid_one_that_lasts_longest_is_taken() -> None:
-    now = datetime.now(UTC)
-    candidates = [
-        record("short", made=certificate("a.example.test", days=10)),
-        record("long", made=certificate("a.example.test", days=20)),
-        record("tomorrow", made=certificate("a.example.test", begins=now + timedelta(days=1))),
-        record(
-            "expired", made=certificate("a.example.test", begins=now - timedelta(days=99), days=9)
-        ),
-    ]
-    assert CertificateNames(candidates).find("a.example.test") == ("long",)
-
-
-def test_certificates_of_different_keys_present_a_name_together() -> None:
-    both = [
-        record("rsa", made=certificate("a.example.test", "b.example.test", key=RSA_KEY)),
-        record("ec", "a.example.test"),
-    ]
-    assert groups(CertificateNames(both), "a.example.test", "b.example.test") == [
-        ("ec", "rsa"), ("rsa",),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("own", "found"),
-    [
-        ("a.example.test", None),
-        ("*.example.test", ("a",)),
-        ("b.example.test", ("a",)),
-    ],
-)
-def test_the_personality_comes_first_where_its_name_is_as_near(
-    own: str, found: tuple[str, ...] | None
-) -> None:
-    names = CertificateNames([record("a", "a.example.test", "*.example.test")])
-    assert names.find("a.example.test", frozenset([own])) == found
 
 
 @pytest.fixture
@@ -179,7 +57,10 @@ def slot_over(token: InternalToken) -> ContextSlot:
 
 
 def follow(slot: ContextSlot, token: InternalToken) -> None:
-    slot.serve_names(CertificateNames(token.inventory().records), token)
+    """As at the start: whatever the keystore has is in force."""
+    succession = Succession()
+    succession.follow(token.inventory(), [INTERMEDIATE], datetime.now(UTC))
+    slot.serve_names(CertificateNames(succession.records), succession.open)
 
 
 def connect(
@@ -187,8 +68,9 @@ def connect(
 ) -> tuple[TlsFacts, bytes]:
     """The facts of a handshake, and the certificate that the client saw."""
     assert slot.current is not None
+    chosen = slot.server_names.choose(name or "") or slot.current
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    server = slot.current.ssl_context.wrap_bio(incoming, outgoing, server_side=True)
+    server = chosen.ssl_context.wrap_bio(incoming, outgoing, server_side=True)
 
     def exchange(records: bytes) -> bytes:
         incoming.write(records)
@@ -198,7 +80,7 @@ def connect(
 
     of_client = MemoryTlsClient(exchange, client, server_name=name)
     of_client.handshake()
-    return describe(server, slot.current.nickname), of_client.tls.getpeercert(True) or b""
+    return describe(server, chosen.nickname), of_client.tls.getpeercert(True) or b""
 
 
 def served(slot: ContextSlot, *names: str | None) -> list[str]:
@@ -233,9 +115,10 @@ def test_a_client_that_must_begin_again_gets_the_same_even_if_the_context_is_rep
 ) -> None:
     add(token, "other", "other.example.test")
     slot = slot_over(token)
-    assert slot.current is not None
+    chosen = slot.server_names.choose("other.example.test")
+    assert chosen is not None
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    server = slot.current.ssl_context.wrap_bio(incoming, outgoing, server_side=True)
+    server = chosen.ssl_context.wrap_bio(incoming, outgoing, server_side=True)
     flights: list[bytes] = []
 
     def exchange(records: bytes) -> bytes:
@@ -244,6 +127,7 @@ def test_a_client_that_must_begin_again_gets_the_same_even_if_the_context_is_rep
         with suppress(ssl.SSLWantReadError):
             server.do_handshake()
         slot.load(token, ("Server-Cert",), policy_named("modern"), tickets=True)
+        follow(slot, token)
         gc.collect()
         return outgoing.read()
 
@@ -253,7 +137,6 @@ def test_a_client_that_must_begin_again_gets_the_same_even_if_the_context_is_rep
     of_client = MemoryTlsClient(exchange, client, server_name="other.example.test")
     of_client.handshake()
     assert len(flights) == 3
-    assert describe(server, "Server-Cert").nickname == "other"
     seen = of_client.tls.getpeercert(binary_form=True)
     assert seen == formats.certificate_der(token.require("other").certificate)
 
@@ -304,7 +187,7 @@ def test_another_policy_is_the_policy_of_all_names(token: InternalToken) -> None
 def test_turned_off_everybody_gets_the_personality(token: InternalToken) -> None:
     add(token, "other", "other.example.test")
     slot = slot_over(token)
-    slot.serve_names(None, token)
+    slot.serve_names(None, token.credentials)
     facts, _ = connect(slot, "other.example.test")
     assert (facts.nickname, facts.server_name) == ("Server-Cert", "other.example.test")
 
@@ -314,7 +197,10 @@ def test_a_certificate_that_cannot_be_used_leaves_the_personality_and_is_told_on
 ) -> None:
     add(token, "other", "other.example.test")
     slot = slot_over(token)
+    names = CertificateNames(token.list())
     token.remove("other")
+    slot.serve_names(None, token.credentials)
+    slot.serve_names(names, token.credentials)
     with caplog.at_level(logging.WARNING):
         asked = ("other.example.test",) * 3
         assert served(slot, *asked) == ["Server-Cert"] * 3
@@ -322,13 +208,14 @@ def test_a_certificate_that_cannot_be_used_leaves_the_personality_and_is_told_on
     assert "nickname=other" in caplog.text
 
 
-def test_a_certificate_replaced_since_the_last_look_is_not_presented_for_its_old_names(
+def test_a_certificate_replaced_since_the_last_look_is_followed_with_the_next(
     token: InternalToken,
 ) -> None:
     add(token, "other", "other.example.test")
+    before = formats.certificate_der(token.require("other").certificate)
     slot = slot_over(token)
     token.replace("other", (certificate("another.example.test"),))
-    assert served(slot, "other.example.test") == ["Server-Cert"]
+    assert connect(slot, "other.example.test")[1] == before
 
 
 def test_a_key_that_the_policy_has_no_use_for_is_not_presented(token: InternalToken) -> None:
@@ -355,39 +242,41 @@ class ManyCertificates:
         return Credentials(nickname, found, chain_pem, key_pem, passphrase)
 
 
-def ask(names: ServerNames, context: ssl.SSLContext, asked: Sequence[str]) -> Iterable[str]:
+def followed(many: ManyCertificates) -> ServerNames:
+    names = ServerNames("imap")
+    names.follow(
+        CertificateNames(many.records),
+        (),
+        many.credentials,
+        INTERMEDIATE,
+        lambda personality: build_server_context(
+            personality, INTERMEDIATE, alpn=("imap",), tickets=True
+        ),
+    )
+    return names
+
+
+def ask(names: ServerNames, asked: Sequence[str]) -> Iterable[str]:
     for name in asked:
-        tls = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
-        names.choose(tls, name, context)
-        assert isinstance(tls, MailSslObject)
-        yield tls.served_nickname
+        chosen = names.choose(name)
+        assert chosen is not None
+        yield chosen.nickname
 
 
-def test_of_five_thousand_certificates_only_those_asked_for_cost_anything(
-    token: InternalToken, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sni, "MAXIMUM_CONTEXTS", 10)
-    slot = slot_over(token)
-    assert slot.current is not None
+def test_of_five_thousand_certificates_only_those_asked_for_cost_anything() -> None:
     many = ManyCertificates(5000)
-    names = ServerNames("imap", ("imap",))
-    names.follow(CertificateNames(many.records), (), many.credentials, INTERMEDIATE)
+    names = followed(many)
     assert many.fetched == []
-    context = slot.current.ssl_context
     asked = [f"host{n}.example.test" for n in (4999, 17, 4999, 17, 4999)]
-    assert list(ask(names, context, asked)) == ["n4999", "n17", "n4999", "n17", "n4999"]
+    assert list(ask(names, asked)) == ["n4999", "n17", "n4999", "n17", "n4999"]
     assert many.fetched == ["n4999", "n17"]
 
 
 def test_the_contexts_that_were_not_used_for_longest_are_let_go(
-    token: InternalToken, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sni, "MAXIMUM_CONTEXTS", 3)
-    slot = slot_over(token)
-    assert slot.current is not None
     many = ManyCertificates(5)
-    names = ServerNames("imap", ("imap",))
-    names.follow(CertificateNames(many.records), (), many.credentials, INTERMEDIATE)
-    asked = [f"host{n}.example.test" for n in (0, 1, 2, 0, 3, 0, 1)]
-    list(ask(names, slot.current.ssl_context, asked))
+    names = followed(many)
+    list(ask(names, [f"host{n}.example.test" for n in (0, 1, 2, 0, 3, 0, 1)]))
     assert many.fetched == ["n0", "n1", "n2", "n3", "n1"]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import gc
 import ssl
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.tls import openssl, ticket_bridge
+from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.context import build_server_context
 from mailfront.tls.personality import ContextSlot
 from mailfront.tls.policy import policy_named
 from mailfront.tls.session_tickets import TicketKeys
-from mailfront.tls.sni import CertificateNames
+from mailfront.tls.succession import Succession
 from mailfront.tls.ticket_bridge import TicketSeal
 from tests.support.authority import self_signed
 from tests.support.keystores import new_token
@@ -213,15 +215,59 @@ def test_a_ticket_is_good_for_one_service_policy_and_certificate(
     assert not client.resumes(presented(slot))
 
 
-def test_a_session_for_another_name_of_the_service_resumes_too(
+class Named:
+    """A service that presents other certificates by name."""
+
+    def __init__(self, token: InternalToken) -> None:
+        self.slot = ContextSlot("imap", ("imap",))
+        self._succession = Succession()
+        self._token = token
+        self.follow()
+
+    def follow(self) -> None:
+        self.slot.load(self._token, ("Server-Cert",), INTERMEDIATE, tickets=True)
+        self._succession.follow(self._token.inventory(), [INTERMEDIATE], datetime.now(UTC))
+        names = CertificateNames(self._succession.records)
+        self.slot.serve_names(names, self._succession.open)
+
+    def resumes(self, client: Client, name: str, *, keep: bool = True) -> bool:
+        chosen = self.slot.server_names.choose(name)
+        context = presented(self.slot) if chosen is None else chosen.ssl_context
+        return client.resumes(context, name, keep=keep)
+
+
+def test_a_ticket_is_good_for_the_certificate_that_the_name_chose(
     token: InternalToken, client: Client
 ) -> None:
-    slot = ContextSlot("imap", ("imap",))
-    slot.load(token, ("Server-Cert",), INTERMEDIATE, tickets=True)
-    slot.serve_names(CertificateNames(token.list()), token)
-    assert not client.resumes(presented(slot), "other.example.test")
-    assert client.resumes(presented(slot), "other.example.test")
-    assert slot.server_names.built == 1
+    named = Named(token)
+    assert not named.resumes(client, "other.example.test")
+    assert named.resumes(client, "other.example.test")
+    assert not named.resumes(client, "mail.example.test", keep=False)
+    assert not named.resumes(client, "unknown.example.test", keep=False)
+    assert named.resumes(client, "other.example.test")
+
+
+def test_a_ticket_of_the_personality_is_not_good_for_another_name(
+    token: InternalToken, client: Client
+) -> None:
+    named = Named(token)
+    assert not named.resumes(client, "mail.example.test")
+    assert not named.resumes(client, "other.example.test", keep=False)
+    assert named.resumes(client, "mail.example.test")
+
+
+def test_tickets_of_a_certificate_chosen_by_name_end_when_it_is_replaced(
+    token: InternalToken, client: Client
+) -> None:
+    named = Named(token)
+    named.resumes(client, "other.example.test")
+    named.follow()
+    assert named.resumes(client, "other.example.test"), "nothing changed"
+    key, renewed = key_and_certificate("other.example.test")
+    token.replace("other", (renewed,), key)
+    named.follow()
+    assert not named.resumes(client, "other.example.test")
+    assert named.resumes(client, "other.example.test")
 
 
 def test_without_tickets_nothing_resumes(token: InternalToken, client: Client) -> None:

@@ -142,6 +142,9 @@ class Connection:
     def context(self) -> ServerContext:
         return self._context
 
+    def context_for(self, name: str) -> ServerContext | None:
+        return None
+
     def queue_handshake(self, transport: TlsTransport) -> None:
         self.turns.append("queued")
         transport.begin_handshake()
