@@ -193,4 +193,4 @@ class PasswordAuthenticator:
 def _identity(entry: Entry, method: str) -> Identity:
     # Senders write a domain in either form, and a front compares texts.
     spellings = entry.addresses | {unicode_address(address) for address in entry.addresses}
-    return Identity(entry.user, spellings, method)
+    return Identity(entry.user, spellings, method, mail_host=entry.mail_host)

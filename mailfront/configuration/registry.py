@@ -19,6 +19,7 @@ from mailfront.configuration.options import (
     service,
     smtp,
     store,
+    upstream,
 )
 from mailfront.configuration.suggest import did_you_mean
 from mailfront.errors import ConfigurationError
@@ -75,6 +76,7 @@ GROUPS = (
     ("POP3", pop.OPTIONS),
     ("Webmail", http.OPTIONS),
     ("Message store", store.OPTIONS),
+    ("Multiplexor", upstream.OPTIONS),
     ("Log", logfile.OPTIONS),
     ("Admin listener", admin.OPTIONS),
 )

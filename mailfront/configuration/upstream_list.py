@@ -218,3 +218,41 @@ def _word(url: str, name: str, value: str, words: tuple[str, ...]) -> str:
     if value not in words:
         raise BadValueError(f"{url!r}: {name}= is one of {', '.join(words)}")
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTemplate:
+    """The option type: one URL in which `%h` stands for the host that holds a user's mailbox."""
+
+    protocols: tuple[str, ...]
+
+    @property
+    def description(self) -> str:
+        """The form."""
+        return f"URL with %h for the host, such as {self.protocols[0]}s://%h"
+
+    def parse(self, text: str) -> str:
+        """Return the text. Raises `BadValueError`."""
+        if text.count("%h") != 1:
+            raise BadValueError("expected a URL with %h, once, where the host belongs")
+        fill_in(text, "mailhost.example.com", self.protocols)
+        return text
+
+    def text(self, value: Value) -> str:
+        """Return the URL."""
+        return str(value)
+
+
+def fill_in(template: str, host: str, protocols: tuple[str, ...]) -> Upstream:
+    """Return the upstream of a template for `host`, a name or an address.
+
+    Raises `BadValueError` for what is neither: a host comes from a directory, not from an operator.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if _HOST.fullmatch(host) is None:
+            raise BadValueError(f"{host!r} is no host") from None
+        return parse_upstream(template.replace("%h", host), protocols)
+    written = f"[{address}]" if address.version == 6 else str(address)
+    return parse_upstream(template.replace("%h", written), protocols)

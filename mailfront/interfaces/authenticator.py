@@ -15,11 +15,13 @@ class Identity:
 
     `user` is the canonical address (lower case) and the key of the mailbox; `addresses` are all
     addresses (lower case, `user` among them) that may stand as the sender of their mail.
+    `mail_host` names the server that holds the mailbox; empty: the service's own choice.
     """
 
     user: str
     addresses: frozenset[str]
     method: str
+    mail_host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

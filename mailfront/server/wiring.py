@@ -42,6 +42,7 @@ from mailfront.listener.sockets import bind
 from mailfront.observability.counters import Counters
 from mailfront.server.certificates import ServiceContexts
 from mailfront.server.ports import check_distinct, offers_starttls, planned_ports
+from mailfront.server.upstreams import Upstreams
 from mailfront.store.mail_store import MailStore
 
 BANNER = "mailfront ready"
@@ -120,6 +121,7 @@ class Services:
         self._pop_backend = EmbeddedPop(
             self._store, bad_command_limit=configuration.integer("service.badcommandlimit")
         )
+        self.upstreams = Upstreams(root, configuration, (hostname, "localhost"))
         self._web = web.AppRunner(
             create_application(
                 self._web_settings(administrators),
@@ -188,9 +190,13 @@ class Services:
             case "http":
                 return _server(self._redirect)
             case "imap" | "imaps":
-                return self._mail_front(port, ImapFront, self._imap_backend)
+                return self._mail_front(
+                    port, ImapFront, self.upstreams.backend("imap", self._imap_backend)
+                )
             case _:
-                return self._mail_front(port, PopFront, self._pop_backend)
+                return self._mail_front(
+                    port, PopFront, self.upstreams.backend("pop", self._pop_backend)
+                )
 
     def _mail_front(
         self, port: PortSettings, state: Callable[..., FrontState], backend: Backend

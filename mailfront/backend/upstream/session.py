@@ -18,7 +18,7 @@ from mailfront.backend.upstream.connecting import Connector, UpstreamConnection
 from mailfront.backend.upstream.relay import Farewells, Relay
 from mailfront.errors import BackendError, PeerError, UpstreamLoginError
 from mailfront.interfaces.authenticator import Identity
-from mailfront.interfaces.backend import AuthenticatedSession
+from mailfront.interfaces.backend import AuthenticatedSession, Backend
 from mailfront.interfaces.secret import Secret
 from mailfront.protocol.upstream_login.login import (
     ClientFacts,
@@ -62,30 +62,35 @@ class Words(Protocol):
         ...
 
 
-Route = Callable[[Identity], Balance]
+Route = Callable[[Identity], Balance | None]
 
 
 class UpstreamBackend:
-    """A `Backend` for users whose mailbox is at an upstream."""
+    """A `Backend` for users whose mailbox is at an upstream; those for whom `route` gives None are
+    served by `embedded`."""
 
     def __init__(
         self,
         words: Words,
         route: Route,
+        embedded: Backend,
         connector: Connector,
         administrator: Callable[[], Administrator | None],
     ) -> None:
         self._words = words
         self._route = route
+        self._embedded = embedded
         self._connector = connector
         self._administrator = administrator
 
     async def serve(self, session: AuthenticatedSession) -> str:
         """Part of `Backend`."""
-        # What the client sends before the relay begins waits in the kernel.
-        session.transport.pause_reading()
         try:
             balance = self._route(session.identity)
+            if balance is None:
+                return await self._embedded.serve(session)
+            # What the client sends before the relay begins waits in the kernel.
+            session.transport.pause_reading()
             connection = await self._connector.connect(balance)
             try:
                 logged_in = await self._log_in(session, connection)

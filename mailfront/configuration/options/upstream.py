@@ -1,0 +1,59 @@
+"""Options of the multiplexor: which servers hold the mailboxes, and how they are spoken to."""
+
+from __future__ import annotations
+
+from mailfront.configuration.option import Option
+from mailfront.configuration.option_types import Integer, RelativePath, Text
+from mailfront.configuration.upstream_list import EMBEDDED, UpstreamList, UpstreamTemplate
+
+
+def _upstream(service: str, title: str) -> tuple[Option, ...]:
+    return (
+        Option(
+            f"service.{service}.upstream",
+            UpstreamList((service,)),
+            EMBEDDED,
+            f"Where the sessions of {title} users go whose entry has no mailHost. {EMBEDDED} the "
+            f"store on this machine. Else servers that are equals, such as {service}s://store1 or "
+            f"{service}://10.0.0.5:1{'143' if service == 'imap' else '110'}, divided by commas: "
+            "each session goes to the one with the fewest. Without TLS in the scheme, STARTTLS is "
+            "used and must succeed, unless the server is on loopback or the URL ends in ?tls=none. "
+            "?name=HOST says what the server's certificate must be for, ?proxy=v2 that it wants a "
+            "PROXY header.",
+        ),
+        Option(
+            f"service.{service}.mailhosturl",
+            UpstreamTemplate((service,)),
+            f"{service}://%h",
+            f"How the server in a user's mailHost is reached for {title}; %h stands for the host. "
+            "The rest is as in the option for the servers of all.",
+        ),
+    )
+
+
+OPTIONS = (
+    *_upstream("imap", "IMAP"),
+    *_upstream("pop", "POP3"),
+    Option(
+        "service.upstream.timeout",
+        Integer(1, 300, "seconds"),
+        "10",
+        "How many seconds a server that holds mailboxes has to answer a connection, and again to "
+        "answer the login, before the next one is tried or the client is told to come back.",
+    ),
+    Option(
+        "local.service.proxy.admin",
+        Text("name, or empty"),
+        "",
+        "The administrator of the servers that hold the mailboxes, as whom sessions are logged in "
+        "there on behalf of users (SASL PLAIN with an authorization identity; a master user of "
+        "Dovecot). Empty: the user's own password is given, so that logins without a password "
+        "(certificates, tokens) are not possible.",
+    ),
+    Option(
+        "local.service.proxy.adminpassfile",
+        RelativePath(),
+        "config/proxyadmin.password",
+        "The file, readable by its owner only, whose first line is that administrator's password.",
+    ),
+)

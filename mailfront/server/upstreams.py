@@ -1,0 +1,89 @@
+"""The upstreams of the mail services, out of the options: routes, TLS, the administrator's login.
+
+Takes the configuration and the server root; gives backends, and follows the keystore's authorities
+for servers. The administrator's password is read when a session needs it, so a new one counts at
+once.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+
+from cryptography import x509
+
+from mailfront.backend.upstream.connecting import Connector
+from mailfront.backend.upstream.routing import Routes
+from mailfront.backend.upstream.session import Administrator, UpstreamBackend, Words
+from mailfront.backend.upstream.words import ImapWords, PopWords
+from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.msg_conf import Configuration
+from mailfront.configuration.secret_file import read_secret_file
+from mailfront.configuration.upstream_list import parse_upstreams
+from mailfront.errors import BackendError, ConfigurationError
+from mailfront.interfaces.backend import Backend
+from mailfront.keystore.records import CertificateRecord
+from mailfront.keystore.trust import TrustFlags
+from mailfront.tls.client_context import build_client_context
+
+_WORDS: dict[str, Words] = {"imap": ImapWords(), "pop": PopWords()}
+
+
+class Upstreams:
+    """The routes of all services that may have upstreams."""
+
+    def __init__(
+        self, root: ServerRoot, configuration: Configuration, own_names: Iterable[str]
+    ) -> None:
+        self._root = root
+        self._configuration = configuration
+        self._own_names = frozenset(own_names)
+        self._routes = {service: self._routes_of(service) for service in _WORDS}
+        self._authorities: tuple[x509.Certificate, ...] = ()
+        self._context: ssl.SSLContext | None = None
+        self._connector = Connector(
+            self._client_context, configuration.integer("service.upstream.timeout")
+        )
+
+    def backend(self, service: str, embedded: Backend) -> Backend:
+        """The backend of `service`: upstreams, and `embedded` for those who have none."""
+        return UpstreamBackend(
+            _WORDS[service], self._routes[service].find, embedded, self._connector,
+            self._administrator,
+        )  # fmt: skip
+
+    def trust(self, records: Iterable[CertificateRecord]) -> None:
+        """Trust the authorities among `records` for connections that begin from now on."""
+        authorities = tuple(
+            record.certificate for record in records if TrustFlags.SERVERS in record.trust
+        )
+        if authorities != self._authorities:
+            self._authorities, self._context = authorities, None
+
+    def problems(self) -> list[str]:
+        """What is wrong with upstreams, for the status."""
+        return [problem for routes in self._routes.values() for problem in routes.problems()]
+
+    def _routes_of(self, service: str) -> Routes:
+        protocols = (service,)
+        return Routes(
+            parse_upstreams(self._configuration.string(f"service.{service}.upstream"), protocols),
+            self._configuration.string(f"service.{service}.mailhosturl"),
+            protocols,
+            self._own_names,
+        )
+
+    def _client_context(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = build_client_context(self._authorities)
+        return self._context
+
+    def _administrator(self) -> Administrator | None:
+        name = self._configuration.string("local.service.proxy.admin")
+        if not name:
+            return None
+        path = self._root.path / self._configuration.string("local.service.proxy.adminpassfile")
+        try:
+            return Administrator(name, read_secret_file(path))
+        except ConfigurationError as failure:
+            raise BackendError(str(failure), temporary=True) from failure
