@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,8 @@ def run_status(arguments: argparse.Namespace) -> int:
     else:
         print_ports(status)
         print_line("")
+        for line in _stapled(status):
+            print_line(line)
         print_line(
             f"mailfront {status.version}, process {status.pid}, {status.event_loop}, "
             f"since {status.started:%Y-%m-%d %H:%M} UTC"
@@ -98,6 +101,16 @@ def print_ports(status: ServerStatus) -> None:
     print_table(
         ["Service", "Address", "TLS", "Nickname", "Expires", "SHA-256", "Connections"], rows
     )
+
+
+def _stapled(status: ServerStatus) -> Iterator[str]:
+    """A line for each certificate that an OCSP response is stapled to, or ought to be."""
+    for certificate in status.certificates:
+        until, problem = certificate.stapled_until, certificate.staple_problem
+        if until is not None or problem:
+            state = f"until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "none"
+            more = f" ({problem})" if problem else ""
+            yield f"OCSP response stapled to {certificate.nickname}: {state}{more}"
 
 
 def _fingerprints(port: PortStatus) -> str:

@@ -75,6 +75,11 @@ class ServerRoot:
         return self.certdb_directory / "keystore.sqlite"
 
     @property
+    def ocsp_directory(self) -> Path:
+        """The responses of OCSP responders that are stapled."""
+        return self.certdb_directory / "ocsp"
+
+    @property
     def store_directory(self) -> Path:
         """The mailboxes."""
         return self.path / "store"

@@ -36,7 +36,10 @@ class PortStatus:
 
 @dataclass(frozen=True, slots=True)
 class CertificateStatus:
-    """One certificate that services present. `days_left` is negative once it has expired."""
+    """One certificate that services present. `days_left` is negative once it has expired.
+
+    `stapled_until` is the end of the OCSP response stapled to it, None without one;
+    `staple_problem` says what is wrong with that."""
 
     nickname: str
     services: tuple[str, ...]
@@ -44,6 +47,8 @@ class CertificateStatus:
     expires: datetime
     days_left: int
     self_signed: bool
+    stapled_until: datetime | None = None
+    staple_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class ServerStatus:
             port["expires"] = port["expires"].isoformat() if port["expires"] else None
         for certificate in record["certificates"]:
             certificate["expires"] = certificate["expires"].isoformat()
+            until = certificate["stapled_until"]
+            certificate["stapled_until"] = until.isoformat() if until else None
         return record
 
     @classmethod
@@ -86,6 +93,7 @@ class ServerStatus:
                     **certificate,
                     "services": tuple(certificate["services"]),
                     "expires": _time(certificate["expires"]),
+                    "stapled_until": _optional_time(certificate.get("stapled_until")),
                 }
             )
             for certificate in record["certificates"]
@@ -104,6 +112,10 @@ class ServerStatus:
 
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _optional_time(text: str | None) -> datetime | None:
+    return _time(text) if text else None
 
 
 class StatusSource(Protocol):

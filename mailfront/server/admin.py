@@ -90,9 +90,16 @@ class StatusCollector(Collector):
             "When the keystore's certificate expires, in seconds since 1970.",
             labels=["nickname", "services"],
         )
+        stapled = GaugeMetricFamily(
+            "mailfront_certificate_stapled_until_seconds",
+            "Until when an OCSP response is stapled to the certificate, in seconds since 1970.",
+            labels=["nickname", "services"],
+        )
         for certificate in status.certificates:
             label = [certificate.nickname, ",".join(certificate.services)]
             expiry.add_metric(label, certificate.expires.timestamp())
+            if certificate.stapled_until is not None:
+                stapled.add_metric(label, certificate.stapled_until.timestamp())
         events = CounterMetricFamily(
             "mailfront_events", "Events since the start, by name.", labels=["event"]
         )
@@ -100,4 +107,4 @@ class StatusCollector(Collector):
             events.add_metric([name], count)
         problems = GaugeMetricFamily("mailfront_problems", "Problems that the status tells of.")
         problems.add_metric([], len(status.problems))
-        return [connections, outdated, served, expiry, events, problems]
+        return [connections, outdated, served, expiry, stapled, events, problems]

@@ -39,6 +39,7 @@ from mailfront.server.lock import ServerLock, require_no_server
 from mailfront.server.notification import notify
 from mailfront.server.privileges import drop_privileges
 from mailfront.server.reload import Reloader
+from mailfront.server.stapling import Stapling
 from mailfront.server.status import StatusReport
 from mailfront.server.wiring import BoundPort, Services, bind_ports
 from mailfront.tls.openssl import unavailable_settings
@@ -114,7 +115,8 @@ class _Server:
     ) -> None:
         self._root = root
         self._configuration = configuration
-        self._contexts = ServiceContexts(ALPN)
+        self._stapling = Stapling(root.ocsp_directory)
+        self._contexts = ServiceContexts(ALPN, self._stapling)
         self._contexts.load(configuration, token)
         self._reloader = Reloader(root, configuration, token, watch, self._contexts)
         self._counters = Counters()
@@ -124,8 +126,8 @@ class _Server:
             configuration,
             self._counters,
             self._problems,
-            lambda: self._certificates,
-            self._contexts.warnings,
+            lambda: self._stapling.described(self._certificates),
+            lambda: self._contexts.warnings() + self._stapling.warnings(),
         )
         self._reloader.on_change = self._tell_rotation
         self._reloader.on_refusal = self._count_refusals
@@ -163,6 +165,7 @@ class _Server:
         self._announce(on_ready)
         await self._follow_changes()
         notify("STOPPING=1")
+        await self._stapling.close()
         await self._drain()
         await services.close()
         await admin_site.stop()
@@ -182,6 +185,7 @@ class _Server:
         while not self._stop.is_set():
             try:
                 await self._reloader.look()
+                self._stapling.look()
                 await self._look_at_expiry()
             except Exception:
                 # What is served stays; a server that ended here would serve nothing.
@@ -243,6 +247,7 @@ class _Server:
 
     def _problems(self) -> list[str]:
         problems = self._contexts.problems() + self._reloader.problems()
+        problems += self._stapling.problems()
         if self._services is not None and self._services.directory.problem:
             problems.append(self._services.directory.problem)
         waiting = self._reloader.waiting_for_restart()

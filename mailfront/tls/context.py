@@ -19,9 +19,19 @@ from cryptography import x509
 from mailfront.errors import KeystoreError
 from mailfront.keystore.formats import sha256_fingerprint
 from mailfront.keystore.internal_token import Credentials
+from mailfront.tls.channel_binding import note_certificates
 from mailfront.tls.describe import MailSslObject, remember_server_name
 from mailfront.tls.key_policy import personality_warnings
 from mailfront.tls.policy import Policy, apply_policy
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedChain:
+    """A certificate and the issuers that are presented with it."""
+
+    nickname: str
+    leaf: x509.Certificate
+    issuers: tuple[x509.Certificate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,7 @@ class ServerContext:
     expires: datetime
     policy: Policy
     certificates: tuple[x509.Certificate, ...]
+    chains: tuple[PresentedChain, ...] = ()
 
     def warnings(self) -> list[str]:
         """What an operator must be told of it though it serves."""
@@ -61,6 +72,7 @@ def build_server_context(
     for credentials in personality:
         _load(context, credentials)
     certificates = [credentials.certificate for credentials in personality]
+    note_certificates(context, certificates)
     return ServerContext(
         ssl_context=context,
         nickname=",".join(credentials.nickname for credentials in personality),
@@ -68,7 +80,13 @@ def build_server_context(
         expires=min(certificate.not_valid_after_utc for certificate in certificates),
         policy=policy,
         certificates=tuple(certificates),
+        chains=tuple(map(_chain, personality)),
     )
+
+
+def _chain(credentials: Credentials) -> PresentedChain:
+    _, *issuers = x509.load_pem_x509_certificates(credentials.chain_pem)
+    return PresentedChain(credentials.nickname, credentials.certificate, tuple(issuers))
 
 
 def _load(context: ssl.SSLContext, credentials: Credentials) -> None:

@@ -183,6 +183,24 @@ OPTIONS = (
         "with tickets depends on.",
         Effect.LIVE,
     ),
+    Option(
+        "local.ssl.ocspstapling",
+        Boolean(),
+        "yes",
+        "Whether clients that ask are given the issuer's word that the certificate is not revoked "
+        "(OCSP stapling, RFC 6066 section 8). The server fetches it from the responder that the "
+        "certificate names, over HTTP, in the background. Certificates that name none, such as "
+        "those of Let's Encrypt, cost nothing. With `no`, responders are never asked.",
+        Effect.LIVE,
+    ),
+    Option(
+        "local.ssl.ocsptimeout",
+        Integer(1, 120, "seconds"),
+        "10",
+        "How long an OCSP responder may take to answer. No client ever waits for it; after a "
+        "failure it is asked again, at first after seconds, later once an hour.",
+        Effect.LIVE,
+    ),
     *(_nicknames(service, title) for service, title in SERVICES.items()),
     *(option for each in SERVICES.items() for option in _policy_of_service(*each)),
     *(_session_tickets(service, title) for service, title in SERVICES.items()),
