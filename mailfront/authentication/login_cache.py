@@ -2,7 +2,8 @@
 
 The original's `service.authcachesize` and `service.authcachettl`. Neither names nor passwords are
 kept: the key is an HMAC of both under a random key of this process. A hit counts only while the
-entry's password values and status are those that were checked.
+entry's password values, status and revision are those that were checked: where the directory
+keeps the passwords to itself, its revision tells that one may have changed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CAPACITY = 10_000
 LIFETIME = 900.0
 """Seconds."""
 
-_Checked = tuple[float, tuple[str, ...], AccountStatus]
+_Checked = tuple[float, tuple[str, ...], AccountStatus, str]
 
 
 class LoginCache:
@@ -50,9 +51,8 @@ class LoginCache:
         checked = self._successes.get(key)
         if checked is None:
             return False
-        until, password_values, status = checked
-        unchanged = (password_values, status) == (entry.password_values, entry.status)
-        if unchanged and self._clock() < until:
+        until, *state = checked
+        if state == [entry.password_values, entry.status, entry.revision] and self._clock() < until:
             return True
         del self._successes[key]
         return False
@@ -62,7 +62,7 @@ class LoginCache:
         if self._capacity < 1:
             return
         until = self._clock() + self._lifetime
-        self._successes[key] = (until, entry.password_values, entry.status)
+        self._successes[key] = (until, entry.password_values, entry.status, entry.revision)
         self._successes.move_to_end(key)
         if len(self._successes) > self._capacity:
             self._successes.popitem(last=False)

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from mailfront.directory.entry import Entry
 from mailfront.interfaces.secret import Secret
+from mailfront.protocol.distinguished_name import DistinguishedName
+from mailfront.protocol.ldap_filter import Filter
 
 
 class Directory(Protocol):
@@ -31,6 +33,13 @@ class Directory(Protocol):
 
     async def domains(self) -> frozenset[str]:
         """Return the local domains, in A-labels and lower case."""
+        ...
+
+    async def search(
+        self, base: DistinguishedName | None, condition: Filter, *, limit: int = 2
+    ) -> list[Entry]:
+        """Return users below `base` (None: wherever the directory looks for users) that fulfil
+        `condition`, at most `limit` of them."""
         ...
 
     async def verify_password(self, entry: Entry | None, password: Secret) -> bool | None:

@@ -19,6 +19,8 @@ from mailfront.directory.entry import Entry
 from mailfront.directory.users_file import FileStamp, Users, parse_users, read_users_file
 from mailfront.errors import AddressError, DirectoryError
 from mailfront.interfaces.secret import Secret
+from mailfront.protocol.distinguished_name import DistinguishedName
+from mailfront.protocol.ldap_filter import Filter
 from mailfront.protocol.mail_address import canonical_address
 
 __all__ = ["EmbeddedDirectory", "add_entry", "remove_entry", "replace_password"]
@@ -63,6 +65,12 @@ class EmbeddedDirectory:
     async def domains(self) -> frozenset[str]:
         """Return the domains of all addresses, in A-labels and lower case."""
         return self._current().domains
+
+    async def search(
+        self, base: DistinguishedName | None, condition: Filter, *, limit: int = 2
+    ) -> list[Entry]:
+        """Part of `Directory`."""
+        return await self._current().search.find(base, condition, limit)
 
     async def verify_password(self, entry: Entry | None, password: Secret) -> None:
         """Part of `Directory`: passwords are the caller's to compare."""

@@ -1,20 +1,26 @@
 """A user as the directory knows them: the attributes that login and delivery touch.
 
-Takes an LDIF record with the attributes of the Communications Suite schema (`uid`, `mail`,
-`mailAlternateAddress`, `mailEquivalentAddress`, `userPassword`, `inetUserStatus`,
-`mailUserStatus`, `mailHost`, `mailAllowedServiceAccess`, `userCertificate;binary`, `cn`) and returns an `Entry`, or
-`DirectoryError` with the line at fault.
+Takes a record (of a file or a server's answer) with the attributes of the Communications Suite
+schema (`uid`, `mail`, `mailAlternateAddress`, `mailEquivalentAddress`, `userPassword`,
+`inetUserStatus`, `mailUserStatus`, `mailHost`, `mailAllowedServiceAccess`, `cn`,
+`userCertificate;binary`) and returns an `Entry`, or `DirectoryError` with the line at fault.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 
 from mailfront.errors import AddressError, DirectoryError
 from mailfront.protocol.ldif import Attribute, Record
-from mailfront.protocol.mail_address import canonical_address, canonical_local_part
+from mailfront.protocol.mail_address import (
+    canonical_address,
+    canonical_local_part,
+    unicode_address,
+)
 
 MAXIMUM_PASSWORD_VALUES = 4
 """Each value may cost a verification at every login."""
@@ -25,6 +31,13 @@ MAXIMUM_CERTIFICATES = 16
 
 _CERTIFICATE_NAMES = ("usercertificate;binary", "usercertificate")
 _OTHER_ADDRESSES = ("mailalternateaddress", "mailequivalentaddress")
+# What fields of an entry hold, or what is nobody's to search for.
+_HELD = frozenset(
+    (
+        "objectclass", "mail", *_OTHER_ADDRESSES, "uid", "userpassword", "mailhost", "entrycsn",
+        *_CERTIFICATE_NAMES,
+    )
+)  # fmt: skip
 
 
 class AccountStatus(Enum):
@@ -53,7 +66,8 @@ class Entry:
     `user` is the canonical form of `mail` and the key of the mailbox; `addresses` are all their
     addresses in canonical form. `line` and `end` are the lines of the record in its file, 0 for
     one that comes from a server. `dn` is the distinguished name (RFC 4514) as the directory writes
-    it, `certificates` the DER of each `userCertificate`.
+    it, `certificates` the DER of each `userCertificate`. `revision` differs after any change to
+    the entry, where the directory tells that; `other` are further attributes, packed.
     """
 
     user: str
@@ -68,6 +82,9 @@ class Entry:
     end: int
     dn: str = ""
     certificates: tuple[bytes, ...] = ()
+    revision: str = ""
+    object_classes: tuple[bytes, ...] = ()
+    other: bytes = b""
 
     @property
     def domain(self) -> str:
@@ -78,6 +95,27 @@ class Entry:
     def login_names(self) -> frozenset[str]:
         """What the user may log in as: `mail`, and `uid` with the domain of `mail`."""
         return frozenset((self.user, f"{self.uid}@{self.domain}"))
+
+    def attributes(self) -> dict[str, list[bytes]]:
+        """Return all attributes that can be searched, their names in lower case.
+
+        Addresses are in canonical form and with their domains' U-labels.
+        """
+        spellings = self.addresses | {unicode_address(address) for address in self.addresses}
+        others = [spelling.encode() for spelling in spellings]
+        own = {self.user, unicode_address(self.user)}
+        found = {
+            "objectclass": list(self.object_classes),
+            "uid": [self.uid.encode()],
+            "mail": [spelling.encode() for spelling in own],
+            **dict.fromkeys(_OTHER_ADDRESSES, others),
+            "mailhost": [self.mail_host.encode()] if self.mail_host else [],
+            "usercertificate": list(self.certificates),
+            "usercertificate;binary": list(self.certificates),
+        }
+        for name, value in _unpacked(self.other):
+            found.setdefault(name, []).append(value)
+        return found
 
 
 def account_status(inet_user_status: str, mail_user_status: str) -> AccountStatus:
@@ -137,7 +175,32 @@ def entry_from_record(record: Record, file: Path) -> Entry | None:
         end=record.end,
         dn=record.name,
         certificates=_certificates(found, file),
+        revision=_only_text(found, "entrycsn", file),
+        object_classes=_shared(tuple(each.value for each in found.get("objectclass", ()))),
+        other=_packed(record),
     )
+
+
+@lru_cache(maxsize=256)
+def _shared(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return the one tuple for equal ones: most users have the same object classes."""
+    return values
+
+
+def _packed(record: Record) -> bytes:
+    """Return the attributes that no field of an entry holds, in one object for memory's sake."""
+    return b"".join(
+        b"%b\0%d\0%b" % (name.encode("ascii"), len(value), value)
+        for name, value, _, _ in record.attributes
+        if name not in _HELD
+    )
+
+
+def _unpacked(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    while packed:
+        name, length, rest = packed.split(b"\0", 2)
+        yield name.decode("ascii"), rest[: int(length)]
+        packed = rest[int(length) :]
 
 
 def _certificates(found: dict[str, list[Attribute]], file: Path) -> tuple[bytes, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailfront.directory.entry import Entry, entry_from_record
+from mailfront.directory.entry_search import EntrySearch
 from mailfront.errors import DirectoryError
 from mailfront.protocol.ldif import read_records
 
@@ -38,11 +39,12 @@ class FileStamp:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """All entries of one version of the file, found by address and by login name."""
+    """All entries of one version of the file, found by address, by login name, by filter."""
 
     by_address: dict[str, Entry]
     by_login: dict[str, Entry]
     domains: frozenset[str]
+    search: EntrySearch
 
     def entries(self) -> list[Entry]:
         """All users, sorted by address."""
@@ -91,7 +93,7 @@ def parse_users(content: bytes, file: Path) -> Users:
         for login in entry.login_names:
             _claim(by_login, login, entry, file)
     domains = frozenset(address.rpartition("@")[2] for address in by_address)
-    return Users(by_address, by_login, domains)
+    return Users(by_address, by_login, domains, EntrySearch(by_address, by_login, domains))
 
 
 def _claim(index: dict[str, Entry], name: str, entry: Entry, file: Path) -> None:

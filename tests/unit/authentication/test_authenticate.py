@@ -18,6 +18,8 @@ from mailfront.errors import DirectoryUnavailableError
 from mailfront.interfaces.authenticator import Identity, Refusal
 from mailfront.interfaces.peer import Peer
 from mailfront.interfaces.secret import Secret
+from mailfront.protocol.distinguished_name import DistinguishedName
+from mailfront.protocol.ldap_filter import Filter
 
 RIGHT = Secret("right password")
 ALICE = Entry(
@@ -52,6 +54,11 @@ class OneUser:
 
     async def domains(self) -> frozenset[str]:
         return frozenset({"example.test"})
+
+    async def search(
+        self, base: DistinguishedName | None, condition: Filter, *, limit: int = 2
+    ) -> list[Entry]:
+        return [self.entry]
 
     async def verify_password(self, entry: Entry | None, password: Secret) -> bool | None:
         self.asked_of.append(entry)

@@ -46,9 +46,10 @@ def test_a_success_is_remembered_for_its_lifetime(cache: LoginCache, clock: Cloc
         replace(ALICE, password_values=("{SSHA}y",)),
         replace(ALICE, password_values=()),
         replace(ALICE, status=AccountStatus.INACTIVE),
+        replace(ALICE, revision="20260101000001.000000Z#000000#000#000000"),
     ],
 )
-def test_a_changed_password_or_status_forgets_it_for_good(
+def test_a_changed_password_status_or_revision_forgets_it_for_good(
     cache: LoginCache, changed: Entry
 ) -> None:
     key = cache.key("alice", Secret("pw"))

@@ -101,3 +101,17 @@ def test_too_many_certificates_are_refused() -> None:
     text = "dn: a\nmail: a@example.test\n" + "userCertificate;binary:: MIIB\n" * 17
     with pytest.raises(DirectoryError, match="too many certificates"):
         entry(text)
+
+
+def test_all_attributes_but_passwords_can_be_searched() -> None:
+    found = entry(
+        "dn: a\nobjectClass: inetUser\nuid: Alice\nmail: a@b\u00fccher.example\ncn: Alice B\n"
+        "userPassword: {SSHA}x\nmailHost: store1\ncertSubjectDN:: AABBAA==\ncertSubjectDN: x\n"
+    )
+    assert found is not None
+    attributes = found.attributes()
+    assert attributes["certsubjectdn"] == [b"\0\0A\0", b"x"]
+    assert set(attributes["mail"]) == {"a@b\u00fccher.example".encode(), b"a@xn--bcher-kva.example"}
+    assert attributes["objectclass"] == [b"inetUser"]
+    assert (attributes["cn"], attributes["uid"]) == ([b"Alice B"], [b"alice"])
+    assert "userpassword" not in attributes
