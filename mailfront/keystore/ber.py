@@ -18,6 +18,8 @@ CONTEXT_0 = 0xA0
 _CONSTRUCTED = 0x20
 _LONG_TAG = 0x1F
 _INDEFINITE = 0x80
+# The longest in use are those made from UUIDs (X.667): 128 bits.
+_MAXIMUM_ARC_BITS = 140
 _END_OF_CONTENTS = b"\x00\x00"
 
 
@@ -64,6 +66,22 @@ def object_identifier(dotted: str) -> bytes:
         groups = [arc >> shift & 0x7F | (0x80 if shift else 0) for shift in shifts]
         octets += bytes(reversed(groups))
     return bytes(octets)
+
+
+def dotted_identifier(octets: bytes) -> str:
+    """Return the content octets of an OBJECT IDENTIFIER as `1.2.840`. Raises `KeystoreError`."""
+    if not octets or octets[-1] & 0x80:
+        raise _malformed()
+    arcs = [0]
+    for octet in octets:
+        arcs[-1] = arcs[-1] << 7 | octet & 0x7F
+        if arcs[-1].bit_length() > _MAXIMUM_ARC_BITS:
+            raise _malformed()
+        if not octet & 0x80:
+            arcs.append(0)
+    # Section 8.19.4: the first two arcs are one number.
+    first = min(arcs[0] // 40, 2)
+    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:-1])))
 
 
 def parse(octets: bytes) -> Element:

@@ -99,3 +99,14 @@ def test_object_identifiers_are_encoded_as_the_library_does(dotted: str) -> None
     )
     content = ber.object_identifier(dotted)
     assert bytes((ber.OBJECT_IDENTIFIER, len(content))) + content in request.tbs_certrequest_bytes
+
+
+@pytest.mark.parametrize("dotted", ["2.5.4.3", "1.2.840.113549.1.9.1", "0.9.2342", "2.999.3"])
+def test_an_object_identifier_is_read_as_it_was_written(dotted: str) -> None:
+    assert ber.dotted_identifier(ber.object_identifier(dotted)) == dotted
+
+
+@pytest.mark.parametrize("octets", [b"", b"\x80", b"\x55\x84", b"\x55" + b"\xff" * 30 + b"\x01"])
+def test_no_object_identifier_without_an_end_or_of_any_size(octets: bytes) -> None:
+    with pytest.raises(KeystoreError):
+        ber.dotted_identifier(octets)
