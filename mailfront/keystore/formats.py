@@ -117,6 +117,11 @@ def certificate_public_key_der(certificate: x509.Certificate) -> bytes:
         raise KeystoreError("the certificate's public key is of an unsupported kind") from error
 
 
+def public_key_der(key: CertificatePublicKeyTypes) -> bytes:
+    """Return a public key as SubjectPublicKeyInfo."""
+    return key.public_bytes(*_PUBLIC_KEY_INFO)
+
+
 def private_key_public_der(key: PrivateKeyTypes) -> bytes:
     """Return the SubjectPublicKeyInfo of the public half of a private key."""
     return key.public_key().public_bytes(*_PUBLIC_KEY_INFO)
