@@ -62,11 +62,13 @@ class Stapling:
         *,
         fetch: Fetch = fetch_response,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.staples = Staples(lambda: clock().timestamp())
         self._files = StapleFiles(directory)
         self._fetch = fetch
         self._clock = clock
+        self._chance = chance
         self._wanted = self._taken = Wanted()
         self._slots: tuple[ContextSlot, ...] = ()
         self._contexts_seen = 0
@@ -201,7 +203,7 @@ class Stapling:
 
     def _serve(self, fingerprint: bytes, entry: _Entry, answer: OcspAnswer, now: datetime) -> None:
         entry.answer, entry.failures = answer, 0
-        entry.due = refresh_at(answer, now, random.random())  # noqa: S311 - spreads load
+        entry.due = refresh_at(answer, now, self._chance())
         entry.problem = ""
         if answer.revocation is Revocation.REVOKED:
             since = f"{answer.revoked_at:%Y-%m-%d %H:%M} UTC" if answer.revoked_at else "?"
@@ -239,7 +241,7 @@ class Stapling:
         entry.problem = problem
 
     def _retry_at(self, entry: _Entry) -> datetime:
-        return retry_at(entry.failures + 1, self._clock(), random.random())  # noqa: S311
+        return retry_at(entry.failures + 1, self._clock(), self._chance())
 
     def _expire(self, fingerprint: bytes, entry: _Entry) -> None:
         entry.answer = None
@@ -274,6 +276,8 @@ class Stapling:
         found = [text for entry, text in self._faults() if not _is_serious(entry)]
         if self._entries and (reason := unavailable()):
             found.append(f"OCSP responses: cannot be stapled: {reason}")
+        if len(self._entries) >= MAXIMUM_CERTIFICATES:
+            found.append(f"OCSP responses: only {MAXIMUM_CERTIFICATES} certificates have one")
         return found
 
     def _faults(self) -> Iterable[tuple[_Entry, str]]:
