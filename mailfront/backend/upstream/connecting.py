@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import aiohappyeyeballs
 
 from mailfront.backend.upstream.balance import Balance
 from mailfront.configuration.upstream_list import Upstream, UpstreamTls
@@ -113,12 +116,8 @@ class Connector:
         loop = asyncio.get_running_loop()
         conversation = Conversation()
         transport = ClientTransport(loop, conversation)
-        await loop.create_connection(
-            lambda: transport,
-            upstream.host,
-            upstream.port,
-            happy_eyeballs_delay=_NEXT_ADDRESS_AFTER,
-        )
+        connected = await _connected_socket(loop, upstream)
+        await loop.create_connection(lambda: transport, sock=connected)
         try:
             if header:
                 transport.write(header)
@@ -154,6 +153,13 @@ class Connector:
         ticket of TLS 1.3 has arrived."""
         if (kept := connection.transport.session) is not None:
             self._sessions[connection.upstream] = kept
+
+
+async def _connected_socket(loop: asyncio.AbstractEventLoop, upstream: Upstream) -> socket.socket:
+    addresses = await loop.getaddrinfo(upstream.host, upstream.port, type=socket.SOCK_STREAM)
+    return await aiohappyeyeballs.start_connection(
+        addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER, interleave=1, loop=loop
+    )
 
 
 def _told(failure: Exception) -> str:

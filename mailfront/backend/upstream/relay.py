@@ -2,8 +2,8 @@
 
 The hot path of a front end: no parsing, no task, no copy that OpenSSL does not need. Each side's
 pauses reach the other, so a slow reader costs no memory. All that is known of the conversation is
-whether the upstream spoke last and ended a line: then a farewell in the protocol's words cannot
-stand in the middle of something.
+what was said last: where the upstream spoke last and ended a line, a farewell in the protocol's
+words cannot stand in the middle of something; after LOGOUT or `* BYE` none is needed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from mailfront.interfaces.backend import LOGOUT
 from mailfront.tls.client_transport import ClientTransport
 
 # What either side may have in our memory before the other is not read any more.
@@ -18,12 +19,20 @@ HIGH_WATER = 256 * 1024
 LOW_WATER = 64 * 1024
 CLIENT_CLOSED = "peer closed"
 UPSTREAM_CLOSED = "upstream closed"
+# Longer than any LOGOUT or BYE, shorter than what is worth copying.
+_SHORT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Farewells:
-    """What a client is told, in its protocol, when its session ends from our side."""
+    """What a client is told, in its protocol, when its session ends from our side.
 
+    `leave` is the command with which a client ends its session, `bye` what an upstream says that
+    ends it by itself (empty where the protocol has no such word).
+    """
+
+    leave: bytes
+    bye: bytes
     upstream_gone: bytes
     idle: bytes
     stopping: bytes
@@ -36,8 +45,8 @@ class Relay(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_client", "_farewells", "_idle_timeout", "_last_activity", "_loop", "_quiet", "_timer",
-        "_upstream", "ended",
+        "_client", "_farewells", "_idle_timeout", "_last_activity", "_last_answer", "_last_command",
+        "_loop", "_quiet", "_timer", "_upstream", "ended",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +63,7 @@ class Relay(asyncio.Protocol):
         self._idle_timeout = idle_timeout
         self._last_activity = loop.time()
         self._quiet = True
+        self._last_command = self._last_answer = b""
         self._timer: asyncio.TimerHandle | None = loop.call_later(idle_timeout, self._look_at_clock)
         self.ended: asyncio.Future[str] = loop.create_future()
 
@@ -80,6 +90,7 @@ class Relay(asyncio.Protocol):
         """Part of `asyncio.Protocol`."""
         if self._upstream is not None:
             self._quiet = False
+            self._last_command = data if len(data) < _SHORT else b""
             self._last_activity = self._loop.time()
             self._upstream.write(data)
 
@@ -116,14 +127,22 @@ class Relay(asyncio.Protocol):
         client = self._client
         if client is not None:
             self._quiet = data[-1] == 0x0A
+            self._last_answer = bytes(data) if len(data) < _SHORT else b""
             self._last_activity = self._loop.time()
             client.write(data)
 
     def upstream_lost(self) -> None:
         """The upstream closed, or is gone."""
         self._upstream = None
-        if not self.ended.done():
-            self._farewell(self._farewells.upstream_gone, UPSTREAM_CLOSED)
+        if self.ended.done():
+            return
+        farewells = self._farewells
+        if farewells.leave in self._last_command.upper():
+            self._end(LOGOUT)
+        elif farewells.bye and farewells.bye in self._last_answer.upper():
+            self._end(UPSTREAM_CLOSED)
+        else:
+            self._farewell(farewells.upstream_gone, UPSTREAM_CLOSED)
 
     def pause_client(self) -> None:
         """The upstream reads slower than the client sends."""

@@ -13,6 +13,8 @@ class ImapWords:
     """IMAP: `* BYE` (RFC 9051 section 7.1.5), `NO [UNAVAILABLE]` (RFC 5530)."""
 
     farewells = Farewells(
+        leave=b"LOGOUT",
+        bye=b"* BYE",
         upstream_gone=b"* BYE [UNAVAILABLE] The mail store closed the session\r\n",
         idle=b"* BYE Idle for too long\r\n",
         stopping=b"* BYE Server is shutting down\r\n",
@@ -41,6 +43,8 @@ class PopWords:
     """POP3: `-ERR [SYS/TEMP]` (RFC 3206 section 4)."""
 
     farewells = Farewells(
+        leave=b"QUIT",
+        bye=b"",
         upstream_gone=b"-ERR [SYS/TEMP] the mail store closed the session\r\n",
         idle=b"-ERR idle for too long\r\n",
         stopping=b"-ERR [SYS/TEMP] the server is stopping\r\n",
