@@ -88,6 +88,10 @@ class DirectoryUnavailableError(MailfrontError):
     """The directory cannot be asked at present: nothing is known of the user, good or bad."""
 
 
+class LdapProtocolError(MailfrontError):
+    """What a directory server sent is not LDAP, or breaks a bound."""
+
+
 class ListenError(OperatorError):
     """A listener cannot be bound."""
 
@@ -157,7 +161,7 @@ class SaslFault(Enum):
     MALFORMED = "not base64"
     TOO_LONG = "longer than allowed"
     INVALID = "not what the mechanism prescribes"
-    AUTHORIZATION = "another authorization identity than the client's own"
+    DOWNGRADE = "somebody took channel binding out of what we offered"
 
 
 class SaslError(PeerError):
