@@ -57,6 +57,12 @@ class MemoryTransport(asyncio.Transport):
     def close_lingering(self) -> None:
         self.close()
 
+    def write_eof(self) -> None:
+        self.close()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is buffered here."""
+
     def abort(self) -> None:
         self.close()
 

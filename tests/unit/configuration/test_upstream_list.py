@@ -9,7 +9,9 @@ from mailfront.configuration.upstream_list import (
     EMBEDDED,
     Upstream,
     UpstreamList,
+    UpstreamTemplate,
     UpstreamTls,
+    fill_in,
     is_loopback,
     parse_upstream,
     parse_upstreams,
@@ -147,3 +149,20 @@ def test_no_url_without_an_explicit_word_sends_in_clear_off_loopback(
 ) -> None:
     url = f"{scheme}://store1.example.com:{port}" + ("?proxy=v2" if proxy else "")
     assert parse_upstream(url, MAIL).tls is not UpstreamTls.NONE
+
+
+def test_a_template_has_a_place_for_the_host() -> None:
+    assert UpstreamTemplate(MAIL).parse("imaps://%h:1993") == "imaps://%h:1993"
+    assert "imaps://%h" in UpstreamTemplate(MAIL).description
+    for wrong in ("imaps://store1", "imaps://%h%h", "pop://%h", "imaps://%h/x"):
+        with pytest.raises(BadValueError):
+            UpstreamTemplate(MAIL).parse(wrong)
+
+
+@given(st.text(max_size=60))
+def test_a_host_out_of_a_directory_changes_nothing_but_the_host(host: str) -> None:
+    try:
+        upstream = fill_in("imaps://%h:1993", host, MAIL)
+    except BadValueError:
+        return
+    assert (upstream.port, upstream.tls) == (1993, UpstreamTls.IMPLICIT)
