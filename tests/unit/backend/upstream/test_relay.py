@@ -27,6 +27,10 @@ class TwoSides:
         )
         self.relay.start(ANSWER, leftover)
 
+    def reading(self) -> tuple[str, ...]:
+        sides = {"client": self.client, "upstream": self.upstream}
+        return tuple(name for name, side in sides.items() if side.reading)
+
     def reason(self) -> str:
         return self.relay.ended.result()
 
@@ -56,13 +60,13 @@ async def test_octets_pass_both_ways_unchanged() -> None:
 async def test_a_slow_client_stops_the_upstream_and_a_slow_upstream_the_client() -> None:
     sides = TwoSides()
     sides.client.protocol.pause_writing()
-    assert not sides.upstream.reading
+    assert sides.reading() == ("client",)
     sides.client.protocol.resume_writing()
-    assert sides.upstream.reading
+    assert sides.reading() == ("client", "upstream")
     sides.upstream.protocol.pause_writing()
-    assert not sides.client.reading
+    assert sides.reading() == ("upstream",)
     sides.upstream.protocol.resume_writing()
-    assert sides.client.reading
+    assert sides.reading() == ("client", "upstream")
 
 
 async def test_a_client_that_goes_away_ends_the_upstreams_connection() -> None:
