@@ -16,7 +16,7 @@ from mailfront.cli.output import (
     print_table,
 )
 from mailfront.configuration.home import ServerRoot
-from mailfront.interfaces.status import PortStatus, ServerStatus
+from mailfront.interfaces.status import PortStatus, ServerNamesStatus, ServerStatus
 from mailfront.server.control import ask_server
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def run_status(arguments: argparse.Namespace) -> int:
     else:
         print_ports(status)
         print_line("")
+        if status.server_names is not None:
+            print_line(_server_names(status.server_names))
         for line in _stapled(status):
             print_line(line)
         print_line(
@@ -100,6 +102,20 @@ def print_ports(status: ServerStatus) -> None:
     ]
     print_table(
         ["Service", "Address", "TLS", "Nickname", "Expires", "SHA-256", "Connections"], rows
+    )
+
+
+def _server_names(names: ServerNamesStatus) -> str:
+    """How the certificates do that clients are shown by the name they ask for."""
+    states = {
+        "expire within 30 days": names.expiring,
+        "have expired": names.expired,
+        "were refused as successors": names.refused,
+    }
+    told = "; ".join(f"{number} {state}" for state, number in states.items() if number)
+    return (
+        f"by name (SNI): {names.certificates} more certificates, {names.names} names in all, "
+        f"the first expires on {names.next_expiry:%Y-%m-%d}{told and f' ({told})'}"
     )
 
 

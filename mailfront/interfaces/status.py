@@ -38,6 +38,7 @@ class PortStatus:
 class CertificateStatus:
     """One certificate that services present. `days_left` is negative once it has expired.
 
+    `keystore_fingerprint` is that of a certificate that was refused in its place.
     `stapled_until` is the end of the OCSP response stapled to it, None without one;
     `staple_problem` says what is wrong with that."""
 
@@ -49,6 +50,21 @@ class CertificateStatus:
     self_signed: bool
     stapled_until: datetime | None = None
     staple_problem: str = ""
+    keystore_fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerNamesStatus:
+    """What clients are shown by the name they ask for (SNI), beside the services' own: how many
+    certificates for how many names; of them so many `expiring` within 30 days, `expired`, and
+    `refused` as their successors. `next_expiry` is the earliest."""
+
+    certificates: int
+    names: int
+    expiring: int
+    expired: int
+    refused: int
+    next_expiry: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,7 @@ class ServerStatus:
     counters: dict[str, int] = field(default_factory=dict)
     certificates: tuple[CertificateStatus, ...] = ()
     warnings: tuple[str, ...] = ()
+    server_names: ServerNamesStatus | None = None
 
     def as_json(self) -> dict[str, object]:
         """Plain values; times in ISO 8601, UTC."""
@@ -72,6 +89,8 @@ class ServerStatus:
         record["started"] = self.started.isoformat()
         for port in record["ports"]:
             port["expires"] = port["expires"].isoformat() if port["expires"] else None
+        if self.server_names is not None:
+            record["server_names"]["next_expiry"] = self.server_names.next_expiry.isoformat()
         for certificate in record["certificates"]:
             certificate["expires"] = certificate["expires"].isoformat()
             until = certificate["stapled_until"]
@@ -98,9 +117,11 @@ class ServerStatus:
             )
             for certificate in record["certificates"]
         )
+        names = record.get("server_names")
         return cls(
             **{
                 **record,
+                "server_names": names and _server_names(names),
                 "ports": ports,
                 "started": started,
                 "problems": tuple(record["problems"]),
@@ -108,6 +129,10 @@ class ServerStatus:
                 "certificates": certificates,
             }
         )
+
+
+def _server_names(record: Mapping[str, Any]) -> ServerNamesStatus:
+    return ServerNamesStatus(**{**record, "next_expiry": _time(record["next_expiry"])})
 
 
 def _time(text: str) -> datetime:

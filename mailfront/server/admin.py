@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mailfront.interfaces.status import StatusSource
+from mailfront.interfaces.status import ServerNamesStatus, StatusSource
 from mailfront.listener.sockets import bind
 
 LOOPBACK = "127.0.0.1"
@@ -107,4 +107,26 @@ class StatusCollector(Collector):
             events.add_metric([name], count)
         problems = GaugeMetricFamily("mailfront_problems", "Problems that the status tells of.")
         problems.add_metric([], len(status.problems))
-        return [connections, outdated, served, expiry, stapled, events, problems]
+        found = [connections, outdated, served, expiry, stapled, events, problems]
+        if status.server_names is not None:
+            found += _server_names(status.server_names)
+        return found
+
+
+def _server_names(status: ServerNamesStatus) -> Iterable[Metric]:
+    """Of all certificates that clients are shown by name; single ones only where they need care."""
+    states = GaugeMetricFamily(
+        "mailfront_named_certificates",
+        "Certificates that clients are shown by the name they ask for (SNI).",
+        labels=["state"],
+    )
+    states.add_metric(["all"], status.certificates)
+    states.add_metric(["expiring"], status.expiring)
+    states.add_metric(["expired"], status.expired)
+    states.add_metric(["refused"], status.refused)
+    expiry = GaugeMetricFamily(
+        "mailfront_named_certificates_next_expiry_seconds",
+        "When the first of them expires, in seconds since 1970.",
+    )
+    expiry.add_metric([], status.next_expiry.timestamp())
+    return states, expiry

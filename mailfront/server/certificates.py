@@ -109,7 +109,7 @@ class ServiceContexts:
                 identities=self.succession.identities,
             )
         else:
-            self.succession = Succession()
+            self.succession.forget()
         for slot in self.slots.values():
             slot.serve_names(self.names, self.succession.open)
 
@@ -137,11 +137,9 @@ class ServiceContexts:
         return found + contest_warnings(self.names) + unavailable_settings()
 
 
-def contest_warnings(names: CertificateNames | None, *, decided: bool = False) -> list[str]:
-    """Which certificates are for the same names, each pair once, up to a number of them; those
-    among which an option decides only if `decided`."""
-    found = names.contests if names is not None else ()
-    contests = [str(contest) for contest in found if decided or not contest.is_decided]
+def contest_warnings(names: CertificateNames | None) -> list[str]:
+    """Which certificates are for the same names, each pair once, up to a number of them."""
+    contests = [str(contest) for contest in names.contests] if names is not None else []
     more = len(contests) - MAXIMUM_LINES
     told = contests[:MAXIMUM_LINES]
     return [*told, *([f"{more} more certificates are for names of others"] if more > 0 else [])]

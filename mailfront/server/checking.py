@@ -25,10 +25,19 @@ from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password, warning_about
 from mailfront.listener.sockets import bind
-from mailfront.server.certificates import ALPN, ServiceContexts, nickname_option, nicknames_of
+from mailfront.server.certificates import (
+    ALPN,
+    ServiceContexts,
+    configured_nicknames,
+    contest_warnings,
+    nickname_option,
+    nicknames_of,
+)
 from mailfront.server.control import ask_server
 from mailfront.server.ports import check_distinct, planned_ports
+from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.openssl import unavailable_settings
+from mailfront.tls.succession import MAXIMUM_LINES
 
 EXPIRY_WARNING_DAYS = 14
 
@@ -66,6 +75,7 @@ def check_server_root(root: ServerRoot) -> Findings:
         with token:
             if configuration is not None:
                 _check_personalities(root, configuration, token, findings)
+                _check_names(configuration, token, findings)
     findings.warnings += unavailable_settings()
     if configuration is not None:
         _check_ports(root, configuration, findings)
@@ -136,8 +146,32 @@ def _check_personalities(
         for nickname in nicknames_of(configuration, service):
             left = days_left(token.require(nickname).certificate, datetime.now(UTC))
             if left <= EXPIRY_WARNING_DAYS:
-                state = f"expires in {left} days" if left >= 0 else f"expired {-left} days ago"
-                findings.warnings.append(f"{option}: {nickname} {state}; renew it")
+                findings.warnings.append(f"{option}: {nickname} {_expiry_state(left)}; renew it")
+
+
+def _check_names(configuration: Configuration, token: InternalToken, findings: Findings) -> None:
+    """What clients are shown by the name they ask for (SNI)."""
+    if not configuration.boolean("local.service.ssl.sni"):
+        return
+    now = datetime.now(UTC)
+    configured = configured_nicknames(configuration, ALPN)
+    records = token.inventory().records
+    names = CertificateNames(records, now, configured=configured)
+    findings.warnings += contest_warnings(names)
+    by_name = names.presented - configured
+    expiring = [
+        f"{record.nickname}, presented by name, {_expiry_state(left)}; renew it"
+        for record in records
+        if record.nickname in by_name
+        if (left := days_left(record.certificate, now)) <= EXPIRY_WARNING_DAYS
+    ]
+    findings.warnings += expiring[:MAXIMUM_LINES]
+    if more := len(expiring[MAXIMUM_LINES:]):
+        findings.warnings.append(f"{more} more certificates presented by name expire soon")
+
+
+def _expiry_state(left: int) -> str:
+    return f"expires in {left} days" if left >= 0 else f"expired {-left} days ago"
 
 
 def _check_ports(root: ServerRoot, configuration: Configuration, findings: Findings) -> None:

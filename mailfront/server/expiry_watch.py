@@ -25,6 +25,8 @@ _log = logging.getLogger("mailfront.expiry")
 
 THRESHOLDS = (30, 14, 7, 3, 1)
 INTERVAL = timedelta(hours=1)
+# Of one look; those of services come first.
+MAXIMUM_LINES = 20
 
 
 def threshold_of(days: int) -> int | None:
@@ -110,17 +112,29 @@ class ExpiryWatch:
         self._next = datetime.min.replace(tzinfo=UTC)
 
     def look(self, certificates: Iterable[CertificateStatus], now: datetime) -> None:
-        """Log what is to be said now."""
+        """Log what is to be said now: at most `MAXIMUM_LINES`, and how many more there are."""
         self._next = now + INTERVAL
+        before, self._warned = self._warned, {}
+        due = []
         for certificate in certificates:
             threshold = threshold_of(certificate.days_left)
-            if threshold is None or self._warned.get(certificate.fingerprint) == threshold:
+            if threshold is None:
                 continue
             self._warned[certificate.fingerprint] = threshold
+            if before.get(certificate.fingerprint) != threshold:
+                due.append(certificate)
+        for certificate in due[:MAXIMUM_LINES]:
+            expired = certificate.days_left < 0
             _log.warning(
                 "nickname=%s services=%s %s on %s; renew it",
                 certificate.nickname,
                 ",".join(certificate.services),
-                f"expires in {certificate.days_left} days" if threshold > 0 else "expired",
+                "expired" if expired else f"expires in {certificate.days_left} days",
                 f"{certificate.expires:%Y-%m-%d %H:%M} UTC",
             )
+        if more := len(due[MAXIMUM_LINES:]):
+            _log.warning(
+                "%d more certificates expire soon or have expired; mailfront status and "
+                "msgcert list-certs --expiring %d tell which",
+                more, THRESHOLDS[0],
+            )  # fmt: skip

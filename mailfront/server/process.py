@@ -36,6 +36,7 @@ from mailfront.server.certificates import ALPN, ServiceContexts
 from mailfront.server.control import Answer, ControlServer
 from mailfront.server.expiry_watch import ExpiryWatch
 from mailfront.server.lock import ServerLock, require_no_server
+from mailfront.server.named_certificates import bounded, server_names_status
 from mailfront.server.notification import notify
 from mailfront.server.privileges import drop_privileges
 from mailfront.server.reload import Reloader
@@ -199,8 +200,10 @@ class _Server:
     async def _look_at_expiry(self) -> None:
         now = datetime.now(UTC)
         if self._expiry.due(now):
-            self._certificates = await self._reloader.look_at_certificates(now)
-            self._expiry.look(self._certificates, now)
+            certificates = await self._reloader.look_at_certificates(now)
+            self._expiry.look(certificates, now)
+            self._certificates = bounded(certificates)
+            self._status.server_names = server_names_status(self._contexts, now)
 
     def _tell_rotation(self, services: Sequence[str]) -> None:
         """One line per port whose certificate changed."""
@@ -216,6 +219,11 @@ class _Server:
                     slot.current.nickname, slot.current.fingerprint, slot.replaced_fingerprint,
                 )  # fmt: skip
                 self._counters.add(f"{port.service}.certificates_rotated")
+        succession = self._contexts.succession
+        for name, number in (("rotated", succession.rotations), ("refused", succession.refusals)):
+            known = self._counters.values().get(counter := f"sni.certificates_{name}", 0)
+            if number > known:
+                self._counters.add(counter, number - known)
         self._expiry.look_again()
 
     def _count_refusals(self, services: Sequence[str]) -> None:

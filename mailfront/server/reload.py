@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mailfront.configuration.home import ServerRoot
@@ -26,6 +26,7 @@ from mailfront.keystore.watch import KeystoreWatch
 from mailfront.server.certificates import ServiceContexts, nicknames_of
 from mailfront.server.expiry_watch import certificates_in_use, renew_self_signed_in_use
 from mailfront.server.linked_certificates import LinkedCertificates
+from mailfront.server.named_certificates import needing_attention
 
 _log = logging.getLogger("mailfront.reload")
 
@@ -78,6 +79,7 @@ class Reloader:
             file = _identity(self._root.msg_conf)
             keystore_changed = self._watch.changed()
             overdue = self._retry_at is not None and time.monotonic() > self._retry_at
+            overdue = overdue or self._contexts.choice_is_due(datetime.now(UTC))
             if forced or keystore_changed or overdue or file != self._file:
                 reread = forced or file != self._file
                 self._file = file
@@ -117,7 +119,8 @@ class Reloader:
         return [one for one in services if {*names} & {*nicknames_of(self._current, one)}]
 
     async def look_at_certificates(self, now: datetime) -> list[CertificateStatus]:
-        """The certificates in use and their dates; renews self-signed ones if that is wanted.
+        """The certificates in use and their dates, of those presented by name alone only those
+        that need a person; renews self-signed ones of services if that is wanted.
 
         Where the keystore cannot be read that is a problem, and the answer is the former one.
         """
@@ -135,9 +138,11 @@ class Reloader:
             return certificates_in_use(self._current, self._token, self._contexts.slots, now)
 
         in_use = found()
-        if not self._current.boolean("local.ssl.autorenewselfsigned"):
-            return in_use
-        return found() if renew_self_signed_in_use(self._token, in_use, now) else in_use
+        if self._current.boolean("local.ssl.autorenewselfsigned") and renew_self_signed_in_use(
+            self._token, in_use, now
+        ):
+            in_use = found()
+        return in_use + needing_attention(self._contexts, now)
 
     def problems(self) -> list[str]:
         """What was not taken over: from the configuration, the keystore, or linked files."""

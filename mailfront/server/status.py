@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from mailfront.configuration.msg_conf import Configuration
-from mailfront.interfaces.status import CertificateStatus, PortStatus, ServerStatus
+from mailfront.interfaces.status import (
+    CertificateStatus,
+    PortStatus,
+    ServerNamesStatus,
+    ServerStatus,
+)
 from mailfront.listener.service_port import ServicePort
 from mailfront.observability.counters import Counters
 from mailfront.server.ports import offers_starttls
@@ -27,6 +32,7 @@ class StatusReport:
     ) -> None:
         self.ports: Sequence[ServicePort] = ()
         self.event_loop = ""
+        self.server_names: ServerNamesStatus | None = None
         self._configuration = configuration
         self._counters = counters
         self._problems = problems
@@ -46,6 +52,7 @@ class StatusReport:
             counters=self._counters.values(),
             certificates=tuple(self._certificates()),
             warnings=tuple(self._warnings()),
+            server_names=self.server_names,
         )
 
     def _port(self, port: ServicePort) -> PortStatus:

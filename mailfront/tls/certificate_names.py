@@ -46,14 +46,12 @@ def identity_of(record: CertificateRecord) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Two certificates of one key type that are for the same `names`; `is_decided` by an option
-    that names the one presented."""
+    """Two certificates of one key type that are for the same `names`."""
 
     presented: str
     other: str
     key_type: str
     names: tuple[str, ...]
-    is_decided: bool
 
     def __str__(self) -> str:
         more = f" and {len(self.names) - 1} more names" if len(self.names) > 1 else ""
@@ -108,11 +106,15 @@ class CertificateNames:
         return len(self._groups)
 
     @property
+    def presented(self) -> frozenset[str]:
+        """The nicknames of certificates that are presented for some name."""
+        return frozenset(nickname for group in self._groups.values() for nickname in group)
+
+    @property
     def contests(self) -> Iterator[Contest]:
-        """The choices that had to be made, but those among certificates that options name."""
+        """The choices that had to be made, but where an option names the one presented."""
         for (presented, other, key_type), names in sorted(self._contests.items()):
-            decided = presented in self._configured
-            yield Contest(presented, other, key_type, tuple(sorted(names)), decided)
+            yield Contest(presented, other, key_type, tuple(sorted(names)))
 
     def find(self, name: str, own: frozenset[str] = frozenset()) -> Group | None:
         """The nicknames of the certificates for the host `name`; None if there are none, or if
@@ -142,6 +144,6 @@ class CertificateNames:
             for moment in (certificate.not_valid_before_utc, certificate.not_valid_after_utc):
                 if moment > self._now and (self.changes_at is None or moment < self.changes_at):
                     self.changes_at = moment
-        if not {presented.nickname, other.nickname} <= self._configured:
+        if presented.nickname not in self._configured:
             pair = (presented.nickname, other.nickname, presented.key_type)
             self._contests.setdefault(pair, []).append(name)

@@ -78,6 +78,10 @@ class Succession:
         self._authorities: tuple[x509.Certificate, ...] = ()
         self._told: Mapping[str, Refusal] = {}
 
+    def forget(self) -> None:
+        """Nothing is in force any more, nor refused."""
+        self._in_force, self.refused, self._told = {}, {}, {}
+
     @property
     def records(self) -> list[CertificateRecord]:
         """The certificates in force, by nickname in order."""

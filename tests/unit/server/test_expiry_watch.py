@@ -14,6 +14,7 @@ from mailfront.interfaces.status import CertificateStatus
 from mailfront.keystore.linked_files import Link
 from mailfront.keystore.requests import build_subject
 from mailfront.server.expiry_watch import (
+    MAXIMUM_LINES,
     ExpiryWatch,
     certificates_in_use,
     renew_self_signed_in_use,
@@ -49,6 +50,25 @@ def test_each_threshold_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
         "expired",
         "expired",
     ]
+
+
+def many(number: int, days: int) -> list[CertificateStatus]:
+    return [
+        CertificateStatus(f"n{n}", ("sni",), f"F{n}", NOW + timedelta(days=days), days, True)
+        for n in range(number)
+    ]
+
+
+def test_of_thousands_few_are_told_one_by_one_and_none_twice(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch = ExpiryWatch()
+    for days in (31, 30, 30, 29, 14, 13):
+        watch.look(many(5000, days), NOW)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2 * (MAXIMUM_LINES + 1)
+    assert lines[MAXIMUM_LINES].startswith(f"{5000 - MAXIMUM_LINES} more certificates expire soon")
+    assert lines[0].startswith("nickname=n0 services=sni expires in 30 days on ")
 
 
 def test_a_look_is_due_every_hour_and_after_a_change() -> None:

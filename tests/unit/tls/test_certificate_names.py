@@ -86,6 +86,7 @@ def test_one_that_an_option_names_comes_before_those_that_none_does() -> None:
     records = [record("a", "x.example.test"), record("b", "x.example.test")]
     names = CertificateNames(records, configured={"b"})
     assert names.find("x.example.test") == ("b",)
+    assert names.presented == {"b"}
 
 
 def test_an_expired_certificate_stays_the_one_for_its_name_where_there_is_no_other() -> None:
@@ -115,10 +116,10 @@ def test_a_choice_is_told_with_both_nicknames_once_for_all_names() -> None:
     )
 
 
-def test_certificates_that_options_name_may_have_names_in_common() -> None:
+def test_a_choice_that_an_option_decides_is_not_told() -> None:
     records = [record("a", "x.example.test"), record("b", "x.example.test")]
-    assert list(CertificateNames(records, configured={"a", "b"}).contests) == []
-    assert len(list(CertificateNames(records, configured={"a"}).contests)) == 1
+    assert list(CertificateNames(records, configured={"b"}).contests) == []
+    assert len(list(CertificateNames(records, configured={"c"}).contests)) == 1
 
 
 def test_certificates_of_different_keys_present_a_name_together() -> None:
