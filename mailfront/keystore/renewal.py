@@ -50,7 +50,7 @@ def renew_self_signed(
             f"the certificate {nickname!r} was signed by an authority, not by its own key",
             remedy="have the authority renew it and install its answer with `msgcert renew-cert`",
         )
-    expires = _same_lifetime(certificate, now) if months is None else months_later(now, months)
+    expires = expiry_like(certificate, now) if months is None else months_later(now, months)
     new = KeyKind.like(certificate.public_key()).generate() if new_key else None
     with token.change() as step:
         if step.find(nickname) != present:
@@ -60,12 +60,13 @@ def renew_self_signed(
             )
         key = new or _usable(step.private_key(nickname), present)
         renewed = self_signed_certificate(
-            key, certificate.subject, _alternative_names(certificate), now=now, expires=expires
+            key, certificate.subject, alternative_names_in(certificate), now=now, expires=expires
         )
         return step.replace(nickname, [renewed], key)
 
 
-def _same_lifetime(certificate: x509.Certificate, now: datetime) -> datetime:
+def expiry_like(certificate: x509.Certificate, now: datetime) -> datetime:
+    """Return when a certificate made now ends that lives as long as the given one."""
     lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     return now - CLOCK_SKEW + min(lifetime, _LONGEST)
 
@@ -84,7 +85,8 @@ def _usable(key: PrivateKeyTypes | None, present: CertificateRecord) -> PrivateK
     )
 
 
-def _alternative_names(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
+def alternative_names_in(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
+    """Return the alternative names of a certificate. Raises `KeystoreError` if malformed."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -28,7 +29,6 @@ from mailfront.cli.msgcert.subcommand import Subcommand
 from mailfront.cli.output import print_message
 from mailfront.errors import KeystoreError, OperatorError
 from mailfront.keystore import requests
-from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.nicknames import check_nickname
 
 _FORMATS = ("binary", "der", "ascii", "pem")
@@ -37,23 +37,55 @@ _TEXT_FORMATS = ("ascii", "pem")
 _FILE_MODE = 0o644
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the arguments ask for, checked before anybody is asked for a password."""
+
+    nickname: str
+    subject: x509.Name
+    names: tuple[x509.GeneralName, ...] | None
+    kind: requests.KeyKind
+    binary: bool
+
+    @classmethod
+    def by(cls, arguments: argparse.Namespace) -> Wanted:
+        """Return what is wanted. Raises `OperatorError` for what cannot be made or written."""
+        subject = subject_of(arguments)
+        names = alternative_names_of(arguments)
+        kind = key_kind_of(arguments)
+        nickname = _nickname(arguments, subject)
+        binary = arguments.format not in _TEXT_FORMATS
+        _check_output(arguments, binary=binary)
+        return cls(nickname, subject, names, kind, binary)
+
+    def request(self, key: requests.PrivateKey) -> x509.CertificateSigningRequest:
+        """Return the request, signed by `key`."""
+        names = self.names
+        asked_for = requests.default_alternative_names(self.subject) if names is None else names
+        return requests.certificate_request(key, self.subject, asked_for)
+
+    def notes(self) -> list[str]:
+        """Return what clients will have against the certificate."""
+        return notes_on(self.subject, self.names, self.kind)
+
+
 def _request(arguments: argparse.Namespace) -> int:
-    subject = subject_of(arguments)
-    names = alternative_names_of(arguments)
-    kind = key_kind_of(arguments)
-    nickname = _nickname(arguments, subject)
-    binary = arguments.format not in _TEXT_FORMATS
-    _check_output(arguments, binary=binary)
+    wanted = Wanted.by(arguments)
     with open_token(arguments) as token:
-        key = kind.generate()
-        asked_for = requests.default_alternative_names(subject) if names is None else names
-        request = requests.certificate_request(key, subject, asked_for)
-        pending = token.add_pending_key(nickname, key)
-        _hand_over(arguments, token, nickname, request, binary=binary)
+        key = wanted.kind.generate()
+        request = wanted.request(key)
+        pending = token.add_pending_key(wanted.nickname, key)
+        try:
+            write_request(arguments, request, binary=wanted.binary)
+        except BaseException:
+            # Its key is of no use.
+            token.remove(wanted.nickname)
+            raise
+    nickname = wanted.nickname
     print_message(
         f"made a key ({pending.key_description}) that waits for its certificate as {nickname}"
     )
-    for note in notes_on(subject, names, kind):
+    for note in wanted.notes():
         print_message(note)
     print_message(f"install the answer with `msgcert add-cert {_quoted(nickname)} FILE`")
     return 0
@@ -83,27 +115,18 @@ def _check_output(arguments: argparse.Namespace, *, binary: bool) -> None:
         )
 
 
-def _hand_over(
-    arguments: argparse.Namespace,
-    token: InternalToken,
-    nickname: str,
-    request: x509.CertificateSigningRequest,
-    *,
-    binary: bool,
+def write_request(
+    arguments: argparse.Namespace, request: x509.CertificateSigningRequest, *, binary: bool
 ) -> None:
-    """Write the request; if that fails, its key is of no use and is removed again."""
+    """Write the request to where the arguments say."""
     encoding = serialization.Encoding.DER if binary else serialization.Encoding.PEM
     content = request.public_bytes(encoding)
-    try:
-        if arguments.output is None:
-            write_to_output(content, binary=binary)
-        else:
-            path = Path(arguments.output)
-            write_private_file(path, content, force=arguments.force)
-            path.chmod(_FILE_MODE)
-    except BaseException:
-        token.remove(nickname)
-        raise
+    if arguments.output is None:
+        write_to_output(content, binary=binary)
+        return
+    path = Path(arguments.output)
+    write_private_file(path, content, force=arguments.force)
+    path.chmod(_FILE_MODE)
 
 
 def _quoted(nickname: str) -> str:
@@ -148,12 +171,16 @@ certificate of it. Send the request to a certification authority, and install
 its answer with add-cert; until then list-certs shows the key as pending.
 
 The PEM form begins with `BEGIN CERTIFICATE REQUEST`, which every authority
-takes; the `NEW` that NSS puts into that line is not written.""",
+takes; the `NEW` that NSS puts into that line is not written.
+
+With --token the key is made on that PKCS#11 token, which signs the request; the
+key never leaves it.""",
     examples="""\
   msgcert request-cert --name mail.example.com -F ascii -o mail.csr
   msgcert request-cert -S "CN=mail.example.com,O=Example,C=US" -o mail.der
   msgcert request-cert --name mail.example.com --alias imap-cert \\
-      --san mail.example.com,imap.example.com --keytype rsa -F ascii""",
+      --san mail.example.com,imap.example.com --keytype rsa -F ascii
+  msgcert request-cert --token "HSM One" --name mail.example.com -F ascii -o mail.csr""",
     add_arguments=_add_arguments,
     run=_request,
     check_usage=_check_usage,

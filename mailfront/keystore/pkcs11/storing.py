@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import pkcs11
 from cryptography import x509
@@ -59,16 +60,12 @@ def store_certificate(
     The certificate gets the identifier of its key. All of them are stored, or none.
     """
     leaf, *issuers = chain
-    present = set(read_contents(session).issuers)
     identifier = key.identifier if key is not None and key.identifier else _identifier_of(leaf)
     with (
         plain_token_errors(session, "it does not take the certificate"),
         undone_on_failure() as made,
     ):
-        for issuer in issuers:
-            if issuer not in present:
-                name = nickname_from(common_name(issuer.subject)) or "issuer"
-                made.append(_certificate_object(session, name, _identifier_of(issuer), issuer))
+        made += _stored_issuers(session, issuers)
         made.append(_certificate_object(session, nickname, identifier, leaf))
 
 
@@ -88,18 +85,25 @@ def replace_certificate(
         with plain_token_errors(session, "the old certificate cannot be removed"):
             present.found.destroy()
         return
-    store_certificate_issuers(session, chain[1:])
+    with plain_token_errors(session, "it does not take the issuers' certificates"):
+        _stored_issuers(session, chain[1:])
 
 
-def store_certificate_issuers(session: pkcs11.Session, issuers: Sequence[x509.Certificate]) -> None:
-    """Put those issuers on the token that it lacks."""
-    if issuers:
-        present = set(read_contents(session).issuers)
-        missing = [issuer for issuer in issuers if issuer not in present]
-        with plain_token_errors(session, "it does not take the issuers' certificates"):
-            for issuer in missing:
-                name = nickname_from(common_name(issuer.subject)) or "issuer"
-                _certificate_object(session, name, _identifier_of(issuer), issuer)
+def _stored_issuers(
+    session: pkcs11.Session, issuers: Sequence[x509.Certificate]
+) -> list[pkcs11.Object]:
+    """Put those issuers on the token that it lacks, under their common names."""
+    present = set(read_contents(session).issuers) if issuers else set()
+    return [
+        _certificate_object(
+            session,
+            nickname_from(common_name(issuer.subject)) or "issuer",
+            _identifier_of(issuer),
+            issuer,
+        )
+        for issuer in issuers
+        if issuer not in present
+    ]
 
 
 def _certificate_object(
@@ -133,11 +137,14 @@ def remove_entry(session: pkcs11.Session, nickname: str) -> tuple[bool, bool]:
     the nickname, or several things have.
     """
     contents = read_contents(session)
-    waiting = [key for key in contents.keys if key.nickname == nickname]
+    certified = {one.public_der for one in contents.certificates}
+    waiting = [
+        key for key in contents.keys if key.nickname == nickname and key.public_der not in certified
+    ]
     if not any(one.nickname == nickname for one in contents.certificates) and waiting:
         if len(waiting) > 1:
             raise ambiguous(contents.token, nickname, waiting)
-        _remove_key(session, waiting[0])
+        remove_key(session, waiting[0])
         return False, True
     present = require_certificate(contents, nickname)
     same = [one for one in contents.certificates if one.certificate == present.certificate]
@@ -152,20 +159,38 @@ def remove_entry(session: pkcs11.Session, nickname: str) -> tuple[bool, bool]:
                 one.found.destroy()
     if key is None or shared:
         return True, False
-    _remove_key(session, key)
+    remove_key(session, key)
     return True, True
 
 
-def _remove_key(session: pkcs11.Session, key: TokenKey) -> None:
+def rename_key(session: pkcs11.Session, key: TokenKey, nickname: str) -> TokenKey:
+    """Give a private key and its public half another label; a token that refuses keeps the old."""
+    try:
+        key.found[Attribute.LABEL] = nickname
+        for found in _public_objects(session, key):
+            found[Attribute.LABEL] = nickname
+    except pkcs11.PKCS11Error:
+        return key
+    return replace(key, nickname=nickname)
+
+
+def remove_key(session: pkcs11.Session, key: TokenKey) -> None:
+    """Remove a private key and its public half."""
     with plain_token_errors(session, "the key cannot be removed"):
         key.found.destroy()
         # What is public of it is of no use any more.
-        for found in objects_of(session, {Attribute.CLASS: ObjectClass.PUBLIC_KEY}):
-            if (
-                key.public_key is not None
-                and public_key_of(read_attributes(found, PUBLIC_ATTRIBUTES)) == key.public_key
-            ):
-                found.destroy()
+        for found in _public_objects(session, key):
+            found.destroy()
+
+
+def _public_objects(session: pkcs11.Session, key: TokenKey) -> list[pkcs11.Object]:
+    if key.public_key is None:
+        return []
+    return [
+        found
+        for found in objects_of(session, {Attribute.CLASS: ObjectClass.PUBLIC_KEY})
+        if public_key_of(read_attributes(found, PUBLIC_ATTRIBUTES)) == key.public_key
+    ]
 
 
 @contextmanager
