@@ -154,6 +154,10 @@ class MappingRefusedError(MailfrontError):
     """A client certificate does not lead to exactly one user; the text is for the log."""
 
 
+class TokenRefusedError(MailfrontError):
+    """An access token does not prove who its bearer is; the text is for the log."""
+
+
 class SaslFault(Enum):
     """Why a SASL exchange ended without credentials; each front has its own reply for each."""
 
@@ -179,6 +183,10 @@ class SmtpRefusalError(PeerError):
         super().__init__(text)
         self.code = code
         self.enhanced = enhanced
+
+
+class ProxyHeaderError(PeerError):
+    """What a trusted proxy sent is no PROXY header."""
 
 
 class UpstreamTlsError(PeerError):

@@ -20,6 +20,7 @@ from mailfront.errors import BackendError, PeerError, UpstreamLoginError
 from mailfront.interfaces.authenticator import Identity
 from mailfront.interfaces.backend import AuthenticatedSession, Backend
 from mailfront.interfaces.secret import Secret
+from mailfront.protocol.proxy_header import build_header
 from mailfront.protocol.upstream_login.login import (
     ClientFacts,
     LoggedIn,
@@ -91,7 +92,9 @@ class UpstreamBackend:
                 return await self._embedded.serve(session)
             # What the client sends before the relay begins waits in the kernel.
             session.transport.pause_reading()
-            connection = await self._connector.connect(balance)
+            connection = await self._connector.connect(
+                balance, build_header(session.peer, session.tls)
+            )
             try:
                 logged_in = await self._log_in(session, connection)
             except BaseException:
