@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -82,7 +83,9 @@ class PendingKey:
 class Credentials:
     """What `ssl.SSLContext.load_cert_chain` needs: chain, encrypted key, and its passphrase.
 
-    The passphrase is random and belongs to this object alone; the key is PKCS#8 PEM.
+    The passphrase is random and belongs to this object alone; the key is PKCS#8 PEM. Where
+    `module` is the library of a PKCS#11 module, the key stays on a token: the PEM says where, and
+    the passphrase is the PIN.
     """
 
     nickname: str
@@ -90,6 +93,7 @@ class Credentials:
     chain_pem: bytes
     key_pem: bytes
     passphrase: bytes
+    module: Path | None = None
 
     def __repr__(self) -> str:
         return f"Credentials({self.nickname!r})"

@@ -16,12 +16,14 @@ from datetime import datetime
 
 from cryptography import x509
 
-from mailfront.errors import KeystoreError
+from mailfront.errors import KeystoreError, TokenError
 from mailfront.keystore.formats import sha256_fingerprint
 from mailfront.keystore.internal_token import Credentials
+from mailfront.tls import client_authentication
 from mailfront.tls.channel_binding import note_certificates
 from mailfront.tls.describe import MailSslObject, remember_server_name
 from mailfront.tls.key_policy import personality_warnings
+from mailfront.tls.pkcs11_provider import pkcs11_provider
 from mailfront.tls.policy import Policy, apply_policy
 
 
@@ -37,7 +39,8 @@ class PresentedChain:
 @dataclass(frozen=True, slots=True)
 class ServerContext:
     """What new connections of a service are given. `nickname` and `fingerprint` (SHA-256) are
-    those of the personality's certificates, divided by commas; `expires` is the earliest."""
+    those of the personality's certificates, divided by commas; `expires` is the earliest.
+    `on_tokens` are those whose private key is on a PKCS#11 token: their signatures take time."""
 
     ssl_context: ssl.SSLContext
     nickname: str
@@ -46,6 +49,7 @@ class ServerContext:
     policy: Policy
     certificates: tuple[x509.Certificate, ...]
     chains: tuple[PresentedChain, ...] = ()
+    on_tokens: tuple[x509.Certificate, ...] = ()
 
     def warnings(self) -> list[str]:
         """What an operator must be told of it though it serves."""
@@ -64,6 +68,7 @@ def build_server_context(
     apply_policy(policy, context)
     context.sslobject_class = MailSslObject
     context.sni_callback = remember_server_name
+    client_authentication.prepare(context)
     if alpn:
         context.set_alpn_protocols(list(alpn))
     context.num_tickets = 1 if tickets else 0
@@ -81,6 +86,7 @@ def build_server_context(
         policy=policy,
         certificates=tuple(certificates),
         chains=tuple(map(_chain, personality)),
+        on_tokens=tuple(each.certificate for each in personality if each.module is not None),
     )
 
 
@@ -90,10 +96,19 @@ def _chain(credentials: Credentials) -> PresentedChain:
 
 
 def _load(context: ssl.SSLContext, credentials: Credentials) -> None:
+    if credentials.module is not None:
+        pkcs11_provider().require(credentials.module)
     with _memory_file(credentials.chain_pem + credentials.key_pem) as path:
         try:
             context.load_cert_chain(path, password=credentials.passphrase)
-        except ssl.SSLError as failure:
+        except OSError as failure:
+            # Of a key on a token OpenSSL says little, and at times the last error of the system.
+            if credentials.module is not None:
+                raise TokenError(
+                    f"the token does not give its key for {credentials.nickname!r}", temporary=True
+                ) from failure
+            if not isinstance(failure, ssl.SSLError):
+                raise
             raise KeystoreError(
                 f"OpenSSL refuses the certificate {credentials.nickname!r}: {failure.reason}",
                 remedy="msgcert show-cert tells its key type and dates; replace it",
