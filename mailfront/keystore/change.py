@@ -22,6 +22,7 @@ from mailfront.keystore.linked_files import Link
 from mailfront.keystore.manifest import Manifest
 from mailfront.keystore.nicknames import check_nickname, unknown_nickname
 from mailfront.keystore.records import CertificateRecord, NewEntry, PendingKey
+from mailfront.keystore.revocation_table import RevocationTable
 from mailfront.keystore.rows import (
     Row,
     private_key_of,
@@ -150,6 +151,11 @@ class Change:
     def unlink(self, nickname: str) -> bool:
         """Let a nickname follow no files any more; return whether it did."""
         return remove_link(self._connection, nickname)
+
+    @property
+    def revocation_lists(self) -> RevocationTable:
+        """The revocation lists, to be read and changed."""
+        return RevocationTable(self._connection, self._keys, self._manifest, self._path)
 
     def _entry(self, row: Row, trust: TrustFlags) -> NewEntry:
         """Return the certificate of a row, with its key, as one to be stored."""

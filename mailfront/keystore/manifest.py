@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 
 from mailfront.keystore import sealing
 
+# What the names of rows of other tables begin with, and no nickname does.
+_OTHER_TABLE = "\0"
 _SELECT = "SELECT listed, tag FROM manifest"
 _REPLACE = "INSERT OR REPLACE INTO manifest (id, listed, tag) VALUES (1, ?, ?)"
 
@@ -39,7 +41,12 @@ class Manifest:
 
     def missing(self, present: Iterable[str]) -> tuple[str, ...]:
         """Return the nicknames, sorted, that have no row among those `present`."""
-        return tuple(sorted(self._tags.keys() - set(present)))
+        nicknames = {name for name in self._tags if not name.startswith(_OTHER_TABLE)}
+        return tuple(sorted(nicknames - set(present)))
+
+    def beginning_with(self, prefix: str) -> tuple[str, ...]:
+        """Return the names, sorted, that another table than that of the entries lists here."""
+        return tuple(sorted(name for name in self._tags if name.startswith(prefix)))
 
     def put(self, nickname: str, tag: bytes) -> None:
         """List a row in place of the nickname's former one."""

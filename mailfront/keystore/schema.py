@@ -80,6 +80,15 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
             tag BLOB NOT NULL
         ) STRICT""",
     ),
+    (
+        # Revocation lists of CAs; the issuer is a digest of the CA's name and key.
+        """CREATE TABLE revocation_list (
+            issuer BLOB NOT NULL PRIMARY KEY,
+            authority BLOB NOT NULL,
+            list BLOB NOT NULL,
+            tag BLOB NOT NULL
+        ) STRICT""",
+    ),
 )
 SCHEMA_VERSION = len(_VERSIONS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -16,6 +17,7 @@ from mailfront.listener.sockets import BACKLOG
 from mailfront.observability.connection_record import quoted
 from mailfront.observability.counters import Counters
 from mailfront.tls.alpn import accepted_protocols
+from mailfront.tls.client_authentication import ClientAuthentication, refused_certificate
 from mailfront.tls.context import ServerContext
 from mailfront.tls.failure import advice
 from mailfront.tls.personality import ContextSlot
@@ -68,6 +70,7 @@ class ServicePort:
     ) -> None:
         self.settings = settings
         self.slot = slot
+        self.client_authentication = ClientAuthentication()
         self.service = settings.name
         self.implicit_tls = settings.implicit_tls
         self.handshake_timeout = settings.handshake_timeout
@@ -155,6 +158,10 @@ class ServicePort:
         """Part of `ConnectionOwner`."""
         return self.slot.server_names.choose(name)
 
+    def ask_for_certificate(self, tls: ssl.SSLObject) -> None:
+        """Part of `ConnectionOwner`."""
+        self.client_authentication.ask(tls)
+
     def queue_handshake(self, transport: TlsTransport) -> None:
         """Part of `ConnectionOwner`."""
         self._turns.enter(transport, transport.peer.address)
@@ -162,11 +169,19 @@ class ServicePort:
     def handshake_over(self, transport: TlsTransport, *, resumed: bool) -> None:
         """Part of `ConnectionOwner`."""
         self._turns.leave(transport, resumed=resumed)
+        facts = transport.tls_facts
+        if facts is not None and (presented := facts.client_certificate) is not None:
+            self._counters.add(f"{self.service}.client_certificates")
+            if not presented.verified:
+                self._counters.add(f"client certificate: {presented.fault.value}")
 
     def handshake_failed(self, transport: TlsTransport, reason: str) -> None:
         """Part of `ConnectionOwner`."""
         self._counters.add(f"{self.service}.handshakes_failed")
         self._counters.add(f"handshake: {reason}")
+        transport.record.refused_certificate = refused_certificate(
+            transport.get_extra_info("ssl_object")
+        )
         if hint := advice(reason):
             _log.warning(
                 "service=%s peer=%s %s: %s%s",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import time
 
+from cryptography import x509
+
+from mailfront.interfaces.client_certificate import ClientCertificate
 from mailfront.interfaces.peer import Peer, TlsFacts
 
 _log = logging.getLogger("mailfront.connection")
@@ -19,7 +23,8 @@ class ConnectionRecord:
     """
 
     __slots__ = (
-        "bytes_in", "bytes_out", "method", "peer", "reason", "service", "started", "tls", "user",
+        "bytes_in", "bytes_out", "method", "peer", "reason", "refused_certificate", "service",
+        "started", "tls", "user",
     )  # fmt: skip
 
     def __init__(self, service: str, peer: Peer) -> None:
@@ -27,6 +32,7 @@ class ConnectionRecord:
         self.peer = peer
         self.started = time.monotonic()
         self.tls: TlsFacts | None = None
+        self.refused_certificate: ClientCertificate | None = None
         self.user = ""
         self.method = ""
         self.bytes_in = 0
@@ -54,6 +60,9 @@ class ConnectionRecord:
                 f"resumed={'yes' if tls.resumed else 'no'} nickname={quoted(tls.nickname)} "
                 f"sni={quoted(tls.server_name or '-')}"
             )
+        presented = self.refused_certificate if tls is None else tls.client_certificate
+        if presented is not None:
+            agreed += _certificate_fields(presented)
         return (
             f"service={self.service} peer={self.peer} {agreed} user={quoted(self.user or '-')} "
             f"auth={self.method or '-'} in={self.bytes_in} out={self.bytes_out} "
@@ -61,6 +70,22 @@ class ConnectionRecord:
         )
 
 
+def _certificate_fields(presented: ClientCertificate) -> str:
+    """Whose certificate the client presented, its SHA-256 fingerprint, and what is wrong with it;
+    only a connection that ends pays for reading the name."""
+    try:
+        subject = x509.load_der_x509_certificate(presented.leaf).subject.rfc4514_string()
+    except ValueError:
+        subject = "?"
+    fingerprint = hashlib.sha256(presented.leaf).hexdigest()
+    fields = f" cert={quoted(subject[:_LONGEST_SUBJECT])} certsha256={fingerprint}"
+    if presented.verified:
+        return fields
+    fault = f"{presented.fault.value} ({presented.detail})"
+    return f"{fields} certfault={quoted(fault if presented.detail else presented.fault.value)}"
+
+
+_LONGEST_SUBJECT = 255
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
 _SPECIAL = re.compile(r'["\\]')
 

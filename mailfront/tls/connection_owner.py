@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Protocol
 
 from mailfront.tls.context import ServerContext
@@ -37,6 +38,11 @@ class ConnectionOwner(Protocol):
 
     def context_for(self, name: str) -> ServerContext | None:
         """What a client that asks for the host `name` is presented, where it is something else."""
+        ...
+
+    def ask_for_certificate(self, tls: ssl.SSLObject) -> None:
+        """Ask the client of a handshake that begins for its certificate, if the port does so.
+        Raises `ssl.SSLError` if it must and cannot."""
         ...
 
     def queue_handshake(self, transport: TlsTransport) -> None:

@@ -56,6 +56,18 @@ _REASONS = {
     "UNEXPECTED_EOF_WHILE_READING": "peer closed the connection",
 }
 
+# Results of verifying a client's certificate (tls.client_authentication.RESULTS): each is counted
+# by itself.
+_REFUSED = {
+    9: "client's certificate is not valid yet",
+    10: "client's certificate has expired",
+    20: "client's certificate is of an unknown CA",
+    23: "client's certificate is revoked",
+    26: "client's certificate is not for TLS clients",
+    28: "client's certificate is malformed",
+    75: "client's certificate: unknown whether it is revoked",
+}
+
 TIME_OUT = "time-out"
 PEER_CLOSED = "peer closed the connection"
 CONNECTION_RESET = "connection reset"
@@ -79,6 +91,8 @@ _MAIL = re.compile(
 
 def failure_reason(failure: ssl.SSLError) -> str:
     """A short text without any bytes the peer sent."""
+    if isinstance(failure, ssl.SSLCertVerificationError) and failure.verify_code in _REFUSED:
+        return _REFUSED[failure.verify_code]
     name = failure.reason or "unknown"
     return _REASONS.get(name, name.lower().replace("_", " "))
 
@@ -106,6 +120,15 @@ _ADVICE = {
     "client does not trust our certificate": "our certificate is self-signed, its CA is unknown to "
     "the client, or the chain is incomplete",
     "client says our certificate expired": "see the dates in `mailfront status`",
+    "client has no certificate": "clientauth of this service is `require`",
+    _REFUSED[9]: "see this machine's clock and the client's",
+    _REFUSED[10]: "its holder needs a new one",
+    _REFUSED[20]: "none of the CAs with trust flag T (`msgcert list-certs`) issued it, or the "
+    "client does not send its intermediate",
+    _REFUSED[23]: "the revocation list of its CA has it (`msgcert list-crls`)",
+    _REFUSED[26]: "its extended key usage lacks clientAuth",
+    _REFUSED[28]: "it, or its chain, breaks a rule; `certfault` on its line says which",
+    _REFUSED[75]: "the revocation list of its CA is out of date: `msgcert add-crl` a new one",
     FOREIGN_PROTOCOL: "a client of another protocol, or an attempt to mix protocols (ALPACA)",
     TOO_MANY_HANDSHAKES: "see service.handshakesperminute if many people come through one address",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from collections.abc import Callable
 
 from mailfront.tls.describe import MailSslObject
 from mailfront.tls.failure import failure_reason
@@ -25,7 +26,7 @@ class TlsRecords:
     cannot). `ended` is empty until input has ended: then `PEER_CLOSED_TLS`, or why it cannot be
     read."""
 
-    __slots__ = ("ended", "incoming", "outgoing", "tls")
+    __slots__ = ("_ask", "ended", "incoming", "outgoing", "tls")
 
     def __init__(
         self,
@@ -33,18 +34,24 @@ class TlsRecords:
         *,
         server_name: str | None = None,
         session: ssl.SSLSession | None = None,
+        ask: Callable[[ssl.SSLObject], None] | None = None,
     ) -> None:
-        """`server_name` is what the certificate must be for; `session` is one to resume."""
+        """`server_name` is what the certificate must be for; `session` is one to resume; `ask` is
+        called before the handshake and may raise `ssl.SSLError`."""
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(
             self.incoming, self.outgoing,
             server_side=server_name is None, server_hostname=server_name, session=session,
         )  # fmt: skip
         self.ended = ""
+        self._ask = ask
 
     def handshake(self) -> bool:
         """Go on with the handshake; return whether it is finished. Raises `ssl.SSLError`; the
         alert is then in `outgoing`."""
+        if self._ask is not None:
+            ask, self._ask = self._ask, None
+            ask(self.tls)
         try:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:

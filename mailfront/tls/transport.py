@@ -167,7 +167,7 @@ class TlsTransport(ForwardingTransport):
             self._pass_on_reading()
         chosen = self._owner.context_for(flight.server_name) or context
         self._nickname = chosen.nickname
-        self._records = TlsRecords(chosen.ssl_context)
+        self._records = TlsRecords(chosen.ssl_context, ask=self._owner.ask_for_certificate)
         self._records.incoming.write(flight.received)
         nested, self._in_event = self._in_event, True
         try:

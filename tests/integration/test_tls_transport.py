@@ -90,6 +90,9 @@ class Owner:
     def context_for(self, name: str) -> ServerContext | None:
         return None
 
+    def ask_for_certificate(self, tls: ssl.SSLObject) -> None:
+        """Nobody is asked."""
+
     def queue_handshake(self, transport: TlsTransport) -> None:
         transport.begin_handshake()
 

@@ -33,6 +33,7 @@ def older_database(directory: Path) -> Path:
         connection.execute("DROP TABLE manifest")
         connection.execute("DROP TABLE other_data_key")
         connection.execute("DROP TABLE link")
+        connection.execute("DROP TABLE revocation_list")
         connection.execute("PRAGMA user_version = 1")
     return path
 

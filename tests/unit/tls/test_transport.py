@@ -145,6 +145,9 @@ class Connection:
     def context_for(self, name: str) -> ServerContext | None:
         return None
 
+    def ask_for_certificate(self, tls: ssl.SSLObject) -> None:
+        """Nobody is asked."""
+
     def queue_handshake(self, transport: TlsTransport) -> None:
         self.turns.append("queued")
         transport.begin_handshake()
@@ -444,6 +447,9 @@ async def test_the_transport_answers_as_asyncio_s_own(context: ServerContext) ->
 
 class Slow(Connection):
     """An owner whose turns come when the test says so."""
+
+    def ask_for_certificate(self, tls: ssl.SSLObject) -> None:
+        """Nobody is asked."""
 
     def queue_handshake(self, transport: TlsTransport) -> None:
         self.turns.append("queued")
