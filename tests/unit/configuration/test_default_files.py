@@ -69,5 +69,6 @@ def test_no_default_file_holds_a_password() -> None:
 
 
 def test_files_that_are_not_read_yet_say_so() -> None:
-    for name in ("certmap.conf", "imta.cnf"):
-        assert "NOT READ YET" in (default_configuration_directory() / name).read_text()
+    directory = default_configuration_directory()
+    said = [path.name for path in directory.iterdir() if "NOT READ YET" in path.read_text()]
+    assert said == ["imta.cnf"]
