@@ -1,8 +1,8 @@
 """A connection to one of several upstreams, ready for the login: TCP, PROXY header, TLS, greeting.
 
 Takes the balance of the upstreams that would do, tries them in its order, and gives the first that
-answers. Addresses are resolved anew for each connection; those of both families are tried side by
-side (RFC 8305). Raises `BackendError` when none can be had; its text is for the log.
+answers. Addresses are resolved anew every few seconds; both families are tried side by side
+(RFC 8305). Raises `BackendError` when none can be had; its text is for the log.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import aiohappyeyeballs
@@ -27,11 +27,15 @@ _log = logging.getLogger("mailfront.upstream")
 
 # RFC 8305 section 5.
 _NEXT_ADDRESS_AFTER = 0.25
+_RESOLVED_FOR = 5.0
 _STARTTLS = {
     "imap": StarttlsProtocol.IMAP,
     "pop": StarttlsProtocol.POP3,
     "smtp": StarttlsProtocol.SMTP,
 }
+
+
+_Resolved = tuple[float, Sequence[aiohappyeyeballs.AddrInfoType]]
 
 
 class Conversation(asyncio.Protocol):
@@ -95,6 +99,7 @@ class Connector:
     context: Callable[[], ssl.SSLContext]
     timeout: float
     _sessions: dict[Upstream, tuple[ssl.SSLContext, ssl.SSLSession]] = field(default_factory=dict)
+    _resolved: dict[Upstream, _Resolved] = field(default_factory=dict)
 
     async def connect(self, balance: Balance, header: bytes = b"") -> UpstreamConnection:
         """Return a connection to the best of the upstreams that answer.
@@ -116,8 +121,7 @@ class Connector:
         loop = asyncio.get_running_loop()
         conversation = Conversation()
         transport = ClientTransport(loop, conversation)
-        connected = await _connected_socket(loop, upstream)
-        await loop.create_connection(lambda: transport, sock=connected)
+        await self._connect(loop, upstream, transport)
         try:
             if header:
                 transport.write(header)
@@ -130,6 +134,32 @@ class Connector:
             raise
         greeted = upstream.tls is UpstreamTls.STARTTLS
         return UpstreamConnection(upstream, transport, conversation, greeted)
+
+    async def _connect(
+        self, loop: asyncio.AbstractEventLoop, upstream: Upstream, transport: ClientTransport
+    ) -> None:
+        addresses = await self._addresses(loop, upstream)
+        if len(addresses) == 1:
+            host, port = addresses[0][4][:2]
+            await loop.create_connection(lambda: transport, str(host), int(port))
+            return
+        connected = await aiohappyeyeballs.start_connection(
+            addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER, interleave=1, loop=loop
+        )
+        await loop.create_connection(lambda: transport, sock=connected)
+
+    async def _addresses(
+        self, loop: asyncio.AbstractEventLoop, upstream: Upstream
+    ) -> Sequence[aiohappyeyeballs.AddrInfoType]:
+        """Resolving takes a thread, so what was found serves all sessions of the next seconds."""
+        now = loop.time()
+        until, addresses = self._resolved.get(upstream, (0.0, ()))
+        if now >= until:
+            addresses = await loop.getaddrinfo(
+                upstream.host, upstream.port, type=socket.SOCK_STREAM
+            )
+            self._resolved[upstream] = (now + _RESOLVED_FOR, addresses)
+        return addresses
 
     async def _invite(
         self, upstream: Upstream, transport: ClientTransport, conversation: Conversation
@@ -153,13 +183,6 @@ class Connector:
         ticket of TLS 1.3 has arrived."""
         if (kept := connection.transport.session) is not None:
             self._sessions[connection.upstream] = kept
-
-
-async def _connected_socket(loop: asyncio.AbstractEventLoop, upstream: Upstream) -> socket.socket:
-    addresses = await loop.getaddrinfo(upstream.host, upstream.port, type=socket.SOCK_STREAM)
-    return await aiohappyeyeballs.start_connection(
-        addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER, interleave=1, loop=loop
-    )
 
 
 def _told(failure: Exception) -> str:
