@@ -39,6 +39,11 @@ NOT_COPIED = (
     ".hypothesis",
     "build",
 )
+SNAPSHOTS = "tests/integration/policies"
+OPENSSL_VERSION = 'import ssl; print(*ssl.OPENSSL_VERSION_INFO[:2], sep=".")'
+INSTALL_OPENSSL = (
+    "apt-get update -qq && apt-get install --yes -qq --no-install-recommends openssl >/dev/null"
+)
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -60,7 +65,7 @@ def main() -> None:
     print("== the unit tests", flush=True)
     run_unit_tests(builder.stages["build"])
     print("== a session", flush=True)
-    run_session(image)
+    run_session(image, clients=builder.stages["build"])
     print("== done", flush=True)
 
 
@@ -142,7 +147,11 @@ def run_unit_tests(stage: Stage) -> None:
         "python3 -c 'import ssl, sys; print(sys.version, ssl.OPENSSL_VERSION, sep=\"; \")' && "
         f"cd /{PROJECT_IN_TREE} && python3 -m venv /opt/tests && "
         "/opt/tests/bin/pip install --quiet --editable '.[test]' && "
-        "/opt/tests/bin/pytest -q tests/unit"
+        "/opt/tests/bin/pytest -q tests/unit && "
+        # What clients get of each policy must be what is recorded for this OpenSSL.
+        f"test -f {SNAPSHOTS}/openssl-$(python3 -c '{OPENSSL_VERSION}').json && "
+        "/opt/tests/bin/pytest -q tests/integration/test_policy_probe.py "
+        "-k 'published_policy or recorded or two_certificates'"
     )
     subprocess.run(
         stage.command_line(["/bin/sh", "-c", script]),
@@ -152,12 +161,20 @@ def run_unit_tests(stage: Stage) -> None:
     )
 
 
-def run_session(image: Stage) -> None:
-    """Run `tests.debian13.session` on a network of its own, where no port is taken."""
+def run_session(image: Stage, clients: Stage) -> None:
+    """Run `tests.debian13.session` on a network of its own, where no port is taken. `clients` is
+    the tree that gets Debian's own openssl, to connect with."""
+    subprocess.run(
+        clients.command_line(["/bin/sh", "-c", INSTALL_OPENSSL]),
+        env=clients.environment | package_environment(),
+        stdin=subprocess.DEVNULL,
+        check=True,
+    )
     record = image.tree.with_name("image.json")
     record.write_text(json.dumps(asdict(image), default=str))
+    program = [sys.executable, "-m", "tests.debian13.session", str(record), str(clients.tree)]
     subprocess.run(
-        ["unshare", "--net", sys.executable, "-m", "tests.debian13.session", str(record)],
+        ["unshare", "--net", *program],
         check=True,
         timeout=SESSION_LIMIT,
     )

@@ -1,13 +1,15 @@
 """One session with the image: start its command as its user, use it with real clients, stop it.
 
-Takes the record of the image that `tests.debian13.rehearse` wrote. Runs in a network namespace of
-its own, so that the image's ports are free; the clients are this machine's.
+Takes the record of the image that `tests.debian13.rehearse` wrote, and the tree that has Debian's
+own openssl. Runs in a network namespace of its own, so that the image's ports are free; the other
+clients are this machine's.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import re
 import signal
 import socket
 import struct
@@ -22,7 +24,13 @@ from tests.debian13.dockerfile import Stage
 READY = "mailfront ready"
 USER = "alice@example.test"
 SERVER_ROOT = "var/lib/mailfront"
-IMAPS, HTTPS = 2993, 2443
+IMAPS, HTTPS, SMTP, SUBMISSION = 2993, 2443, 2525, 2587
+STARTTLS = ["-starttls", "smtp"]
+HYBRID = "X25519MLKEM768"
+# The words of s_client have changed with its versions.
+GROUP = re.compile(
+    r"^(?:Negotiated TLS1\.3 group|Peer Temp Key|Server Temp Key): ([^,\s]+)", re.MULTILINE
+)
 START_DEADLINE, STOP_DEADLINE, CLIENT_DEADLINE = 60, 30, 30
 # From linux/sockios.h and linux/if.h.
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
@@ -45,6 +53,7 @@ def main() -> None:
         wait_until_ready(server, output)
         print(output.read_text())
         use(image)
+        see_hybrid(Stage(Path(sys.argv[2])))
     finally:
         server.send_signal(signal.Signals[image.stop_signal])
         status = server.wait(STOP_DEADLINE)
@@ -88,6 +97,20 @@ def use(image: Stage) -> None:
         check=True,
         timeout=CLIENT_DEADLINE,
     )
+
+
+def see_hybrid(clients: Stage) -> None:
+    """Debian's own OpenSSL, in the tree `clients`, gets the post-quantum hybrid group."""
+    print(client(*clients.command_line(["openssl", "version"])).strip())
+    for port, arguments in ((IMAPS, []), (SMTP, STARTTLS), (SUBMISSION, STARTTLS)):
+        address = f"127.0.0.1:{port}"
+        session = client(
+            *clients.command_line(["openssl", "s_client", *arguments, "-connect", address])
+        )
+        told = GROUP.search(session)
+        if told is None or told[1] != HYBRID:
+            raise SystemExit(f"port {port}: the group is not {HYBRID}:\n{session}")
+        print(f"port {port}: {told[0]}")
 
 
 def curl(configuration: str, address: str, *options: str) -> str:
