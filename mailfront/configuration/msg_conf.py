@@ -21,7 +21,7 @@ from mailfront.configuration.option_lines import (
     Setting,
     parse_option_lines,
 )
-from mailfront.configuration.option_types import BadValueError, Value
+from mailfront.configuration.option_types import BadValueError, SecretFile, Value
 from mailfront.configuration.registry import REGISTRY
 from mailfront.errors import ConfigurationError, ConfigurationProblems
 
@@ -208,9 +208,9 @@ def _validated(name: str, text: str) -> Value:
     try:
         return option.type.parse(text)
     except BadValueError as error:
-        raise ConfigurationError(
-            f"{text[:80]!r} is not a value of {name}", remedy=str(error)
-        ) from None
+        # What stands where a file should be named is perhaps the secret.
+        shown = "this" if isinstance(option.type, SecretFile) else repr(text[:80])
+        raise ConfigurationError(f"{shown} is not a value of {name}", remedy=str(error)) from None
 
 
 def _read(path: Path) -> OptionLines:

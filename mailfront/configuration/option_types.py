@@ -270,3 +270,31 @@ class RelativePath:
     def text(self, value: Value) -> str:
         """Return the word or the path."""
         return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """`file:` and the path, inside the server root, of a file that holds a secret.
+
+    What is written instead may be the secret itself: it must not be repeated to anybody.
+    """
+
+    description: str = "file: and a path inside the server root"
+
+    def parse(self, text: str) -> str:
+        """Return the path."""
+        refusal = BadValueError(
+            "secrets are kept in files of their own: write file: and a path inside the server "
+            "root, such as file:config/ldappassword"
+        )
+        scheme, colon, path = text.partition(":")
+        if scheme != "file" or not colon:
+            raise refusal
+        try:
+            return RelativePath().parse(path)
+        except BadValueError:
+            raise refusal from None
+
+    def text(self, value: Value) -> str:
+        """Return `file:` and the path."""
+        return f"file:{value}"

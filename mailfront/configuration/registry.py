@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from mailfront.configuration.option import Option
 from mailfront.configuration.options import (
     admin,
+    directory,
     encryption,
     http,
     imap,
     logfile,
+    login,
     pop,
     service,
     smtp,
@@ -75,7 +77,9 @@ GROUPS = (
     ("IMAP", imap.OPTIONS),
     ("POP3", pop.OPTIONS),
     ("Webmail", http.OPTIONS),
+    ("Logins", login.OPTIONS),
     ("Message store", store.OPTIONS),
+    ("User directory", directory.OPTIONS),
     ("Multiplexor", upstream.OPTIONS),
     ("Log", logfile.OPTIONS),
     ("Admin listener", admin.OPTIONS),

@@ -75,6 +75,9 @@ class EmbeddedDirectory:
     async def verify_password(self, entry: Entry | None, password: Secret) -> None:
         """Part of `Directory`: passwords are the caller's to compare."""
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def entries(self) -> list[Entry]:
         """Return all users, sorted by address."""
         return self._current().entries()

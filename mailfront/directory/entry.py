@@ -35,7 +35,7 @@ _OTHER_ADDRESSES = ("mailalternateaddress", "mailequivalentaddress")
 _HELD = frozenset(
     (
         "objectclass", "mail", *_OTHER_ADDRESSES, "uid", "userpassword", "mailhost", "entrycsn",
-        *_CERTIFICATE_NAMES,
+        "modifytimestamp", *_CERTIFICATE_NAMES,
     )
 )  # fmt: skip
 
@@ -132,7 +132,7 @@ def account_status(inet_user_status: str, mail_user_status: str) -> AccountStatu
     return _STATUS_WORDS.get(mail, AccountStatus.INACTIVE)
 
 
-def entry_from_record(record: Record, file: Path) -> Entry | None:
+def entry_from_record(record: Record, file: Path | None = None) -> Entry | None:
     """Return the user of `record`, or None for a record of something else (an organisation).
 
     Raises `DirectoryError`.
@@ -175,7 +175,7 @@ def entry_from_record(record: Record, file: Path) -> Entry | None:
         end=record.end,
         dn=record.name,
         certificates=_certificates(found, file),
-        revision=_only_text(found, "entrycsn", file),
+        revision=_only_text(found, "entrycsn", file) or _only_text(found, "modifytimestamp", file),
         object_classes=_shared(tuple(each.value for each in found.get("objectclass", ()))),
         other=_packed(record),
     )
@@ -203,18 +203,18 @@ def _unpacked(packed: bytes) -> Iterator[tuple[str, bytes]]:
         packed = rest[int(length) :]
 
 
-def _certificates(found: dict[str, list[Attribute]], file: Path) -> tuple[bytes, ...]:
+def _certificates(found: dict[str, list[Attribute]], file: Path | None) -> tuple[bytes, ...]:
     attributes = [attribute for name in _CERTIFICATE_NAMES for attribute in found.get(name, ())]
     if len(attributes) > MAXIMUM_CERTIFICATES:
         raise _fault(attributes[-1], "too many certificates", f"keep {MAXIMUM_CERTIFICATES}", file)
     return tuple(attribute.value for attribute in attributes)
 
 
-def _fault(attribute: Attribute, what: str, remedy: str, file: Path) -> DirectoryError:
+def _fault(attribute: Attribute, what: str, remedy: str, file: Path | None) -> DirectoryError:
     return DirectoryError(what, remedy=remedy, file=file, line=attribute.line)
 
 
-def _only(found: dict[str, list[Attribute]], name: str, file: Path) -> Attribute | None:
+def _only(found: dict[str, list[Attribute]], name: str, file: Path | None) -> Attribute | None:
     attributes = found.get(name)
     if attributes is None:
         return None
@@ -223,26 +223,26 @@ def _only(found: dict[str, list[Attribute]], name: str, file: Path) -> Attribute
     return attributes[0]
 
 
-def _only_text(found: dict[str, list[Attribute]], name: str, file: Path) -> str:
+def _only_text(found: dict[str, list[Attribute]], name: str, file: Path | None) -> str:
     attribute = _only(found, name, file)
     return "" if attribute is None else _text(attribute, file)
 
 
-def _text(attribute: Attribute, file: Path) -> str:
+def _text(attribute: Attribute, file: Path | None) -> str:
     try:
         return attribute.value.decode("utf-8")
     except UnicodeDecodeError:
         raise _fault(attribute, f"{attribute.name} is not UTF-8", "", file) from None
 
 
-def _address(attribute: Attribute, file: Path) -> str:
+def _address(attribute: Attribute, file: Path | None) -> str:
     try:
         return canonical_address(_text(attribute, file).strip())
     except AddressError as error:
         raise _fault(attribute, f"{attribute.name}: {error}", "write user@domain", file) from None
 
 
-def _uid(attribute: Attribute, file: Path) -> str:
+def _uid(attribute: Attribute, file: Path | None) -> str:
     try:
         return canonical_local_part(_text(attribute, file).strip())
     except AddressError as error:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration, load_configuration
-from mailfront.directory.embedded import EmbeddedDirectory
 from mailfront.errors import (
     ConfigurationError,
     ConfigurationProblems,
@@ -33,8 +32,11 @@ from mailfront.server.certificates import (
     nickname_option,
     nicknames_of,
 )
+from mailfront.server.client_certificates import ClientCertificates
 from mailfront.server.control import ask_server
+from mailfront.server.logins import login_problems
 from mailfront.server.ports import check_distinct, planned_ports
+from mailfront.server.user_directory import check_directory
 from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.openssl import unavailable_settings
 from mailfront.tls.succession import MAXIMUM_LINES
@@ -61,25 +63,33 @@ def check_server_root(root: ServerRoot) -> Findings:
     """Check files, permissions, options, keystore, personalities, users and ports."""
     findings = Findings()
     findings.problems += _permissions(root)
-    try:
-        EmbeddedDirectory(root.users_ldif)
-    except OperatorError as failure:
-        findings.add(failure)
     configuration: Configuration | None = None
     try:
         configuration = load_configuration(root.msg_conf)
     except OperatorError as failure:
         findings.add(failure)
     token = _open_token(root, findings)
+    _check_directory(root, configuration or Configuration.of({}), token, findings)
     if token is not None:
         with token:
             if configuration is not None:
                 _check_personalities(root, configuration, token, findings)
+                _check_client_certificates(root, configuration, token, findings)
                 _check_names(configuration, token, findings)
     findings.warnings += unavailable_settings()
     if configuration is not None:
+        findings.problems += login_problems(configuration)
         _check_ports(root, configuration, findings)
     return findings
+
+
+def _check_directory(
+    root: ServerRoot, configuration: Configuration, token: InternalToken | None, findings: Findings
+) -> None:
+    try:
+        findings.problems += check_directory(root, configuration, token)
+    except OperatorError as failure:
+        findings.add(failure)
 
 
 def _permissions(root: ServerRoot) -> Iterator[str]:
@@ -147,6 +157,20 @@ def _check_personalities(
             left = days_left(token.require(nickname).certificate, datetime.now(UTC))
             if left <= EXPIRY_WARNING_DAYS:
                 findings.warnings.append(f"{option}: {nickname} {_expiry_state(left)}; renew it")
+
+
+def _check_client_certificates(
+    root: ServerRoot, configuration: Configuration, token: InternalToken, findings: Findings
+) -> None:
+    clients = ClientCertificates()
+    try:
+        clients.load(configuration, token)
+    except OperatorError as failure:
+        file = root.msg_conf if failure.line else failure.file
+        findings.add(
+            ConfigurationError(failure.what, remedy=failure.remedy, file=file, line=failure.line)
+        )
+    findings.warnings += clients.warnings()
 
 
 def _check_names(configuration: Configuration, token: InternalToken, findings: Findings) -> None:

@@ -42,6 +42,7 @@ from mailfront.server.privileges import drop_privileges
 from mailfront.server.reload import Reloader
 from mailfront.server.stapling import Stapling
 from mailfront.server.status import StatusReport
+from mailfront.server.user_directory import DirectoryTrust, open_directory
 from mailfront.server.wiring import BoundPort, Services, bind_ports
 from mailfront.tls.openssl import unavailable_settings
 
@@ -119,7 +120,10 @@ class _Server:
         self._stapling = Stapling(root.ocsp_directory)
         self._contexts = ServiceContexts(ALPN, self._stapling)
         self._contexts.load(configuration, token)
+        self._contexts.client_certificates.load(configuration, token)
+        self._directory_trust = DirectoryTrust(configuration, token)
         self._reloader = Reloader(root, configuration, token, watch, self._contexts)
+        self._reloader.on_keystore = self._directory_trust.update
         self._counters = Counters()
         self._expiry = ExpiryWatch()
         self._certificates: list[CertificateStatus] = []
@@ -150,6 +154,7 @@ class _Server:
             host_name(self._configuration),
             self._counters,
             self._status,
+            open_directory(self._root, self._configuration, self._directory_trust),
         )
         self._ports = await services.ports(bound, self._contexts)
         self._status.ports = self._ports
@@ -258,6 +263,8 @@ class _Server:
         problems += self._stapling.problems()
         if self._services is not None and self._services.directory.problem:
             problems.append(self._services.directory.problem)
+        if self._services is not None:
+            problems += self._services.logins.problems()
         waiting = self._reloader.waiting_for_restart()
         if waiting:
             problems.append("changed, but waiting for a restart: " + ", ".join(waiting))

@@ -50,6 +50,8 @@ class Reloader:
         self.problem = ""
         self.on_change: Callable[[Sequence[str]], None] = _nobody
         self.on_refusal: Callable[[Sequence[str]], None] = _nobody
+        # Called in a thread, before new contexts are told of.
+        self.on_keystore: Callable[[InternalToken], None] = _no_one
         self._root = root
         self._started_with = configuration
         self._current = configuration
@@ -102,7 +104,9 @@ class Reloader:
                 self._current = load_configuration(self._root.msg_conf)
             self._reopen_if_replaced()
             self._linked.reread(self._token)
+            self.on_keystore(self._token)
             changed = self._contexts.load(self._current, self._token)
+            self._contexts.client_certificates.load(self._current, self._token)
         except OperatorError as failure:
             self._report(str(failure))
             return (), ()
@@ -176,6 +180,10 @@ class Reloader:
 
 
 def _nobody(changed: Sequence[str]) -> None:
+    """Nobody wants to know."""
+
+
+def _no_one(token: InternalToken) -> None:
     """Nobody wants to know."""
 
 

@@ -13,14 +13,12 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from mailfront.authentication.authenticate import PasswordAuthenticator
 from mailfront.backend.embedded.delivery import StoreSink
 from mailfront.backend.embedded.imap.session import EmbeddedImap
 from mailfront.backend.embedded.pop import EmbeddedPop
 from mailfront.backend.embedded.reader import StoreReader
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
-from mailfront.directory.embedded import EmbeddedDirectory
 from mailfront.directory.lookup import RecipientDirectory
 from mailfront.front.action import FrontState
 from mailfront.front.connection import FrontConnection
@@ -41,8 +39,10 @@ from mailfront.listener.service_port import Front, PortSettings, ServicePort
 from mailfront.listener.sockets import bind
 from mailfront.observability.counters import Counters
 from mailfront.server.certificates import ServiceContexts
+from mailfront.server.logins import Logins, login_policy
 from mailfront.server.ports import check_distinct, offers_starttls, planned_ports
 from mailfront.server.upstreams import Upstreams
+from mailfront.server.user_directory import UserDirectory
 from mailfront.store.mail_store import MailStore
 
 BANNER = "mailfront ready"
@@ -88,15 +88,15 @@ class Services:
         hostname: str,
         counters: Counters,
         status: StatusSource,
+        directory: UserDirectory,
     ) -> None:
-        self.directory = EmbeddedDirectory(root.users_ldif)
+        self.directory = directory
         self._configuration = configuration
         self._hostname = hostname
         self._counters = counters
         self._store = MailStore(root.store_directory)
-        self._authenticator = PasswordAuthenticator(
-            self.directory, configuration.string("service.defaultdomain")
-        )
+        self.logins = Logins(root, configuration, self.directory)
+        self._authenticator = self.logins.authenticator
         administrators = configuration.names("store.admins")
         recipients = RecipientDirectory(
             self.directory,
@@ -109,7 +109,7 @@ class Services:
             domain=configuration.string("service.defaultdomain"),
             size_limit=configuration.integer("service.smtp.sizelimit"),
             bad_command_limit=configuration.integer("service.badcommandlimit"),
-            plaintext_minimum_cipher=configuration.integer("service.submit.plaintextmincipher"),
+            login=login_policy(configuration, "imta"),
             spool_directory=root.store_directory,
         )
         root.store_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -140,6 +140,7 @@ class Services:
 
     async def ports(self, bound: list[BoundPort], contexts: ServiceContexts) -> list[ServicePort]:
         """Join every bound port to its front."""
+        self.logins.start()
         await self._web.setup()
         await self._redirect.setup()
         limits = ConnectionLimits(
@@ -160,6 +161,7 @@ class Services:
                 limits,
                 turns,
                 self._counters,
+                contexts.client_certificates.authentications[port.settings.group],
             )
             for port in bound
         ]
@@ -174,7 +176,8 @@ class Services:
         """End what is left after the connections have ended."""
         await self._web.cleanup()
         await self._redirect.cleanup()
-        self._authenticator.close()
+        self.logins.close()
+        self.directory.close()
         self._store.close()
 
     def _front(self, port: PortSettings) -> Front:
@@ -205,9 +208,7 @@ class Services:
         settings = FrontSettings(
             banner=f"{self._hostname} {BANNER}",
             tls_available=not port.implicit_tls and offers_starttls(self._configuration, group),
-            plaintext_minimum_cipher=self._configuration.integer(
-                f"service.{group}.plaintextmincipher"
-            ),
+            login=login_policy(self._configuration, group),
             login_timeout=self._configuration.integer("service.logintimeout"),
             idle_timeout=self._configuration.integer(f"service.{group}.idletimeout") * _MINUTE,
             bad_command_limit=self._configuration.integer("service.badcommandlimit"),
@@ -242,6 +243,7 @@ class Services:
             ),
             message_size_limit=configuration.integer("service.smtp.sizelimit"),
             session_timeout=configuration.integer("service.http.sessiontimeout") * _MINUTE,
+            login=login_policy(configuration, "http"),
         )
 
 
