@@ -130,8 +130,13 @@ def with_distinct_nicknames(imports: Sequence[Import]) -> tuple[Import, ...]:
 
 def known_issuers(token: InternalToken) -> tuple[x509.Certificate, ...]:
     """Return the CAs and the intermediate certificates that the token holds already."""
+    return issuers_in(token.inventory().records)
+
+
+def issuers_in(records: Iterable[CertificateRecord]) -> tuple[x509.Certificate, ...]:
+    """Return the CAs and the intermediate certificates among what a token holds."""
     found: dict[x509.Certificate, None] = {}
-    for record in token.inventory().records:
+    for record in records:
         if record.trust.is_authority:
             found[record.certificate] = None
         found.update(dict.fromkeys(record.chain))

@@ -75,8 +75,9 @@ def _usable(key: PrivateKeyTypes | None, present: CertificateRecord) -> PrivateK
     if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
         return key
     if key is None:
+        where = "on a PKCS#11 token" if present.key_on_other_token else "not here"
         raise KeystoreError(
-            f"the certificate {present.nickname!r} has no private key here",
+            f"the private key of the certificate {present.nickname!r} is {where}",
             remedy="it is renewed where its key is",
         )
     raise KeystoreError(

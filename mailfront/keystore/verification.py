@@ -57,6 +57,7 @@ def verify(
         findings += _dates(record, now)
         if record.has_key:
             findings += _key(token, record)
+        if _is_own(record):
             findings += _chain(record, authorities, now)
     for pending in inventory.pending:
         findings += _pending_key(token, pending.nickname)
@@ -131,9 +132,13 @@ def _rows(inventory: Inventory) -> Iterator[Finding]:
         )
 
 
+def _is_own(record: CertificateRecord) -> bool:
+    return record.has_key or record.key_on_other_token
+
+
 def _dates(record: CertificateRecord, now: datetime) -> Iterator[Finding]:
     # A public CA that only servers are checked with may expire unnoticed: nothing hangs on it.
-    if not record.has_key and TrustFlags.CLIENTS not in record.trust:
+    if not _is_own(record) and TrustFlags.CLIENTS not in record.trust:
         return
     if state := _out_of_dates(record.certificate, now):
         yield Finding(record.nickname, f"the certificate {state}", "renew it, or remove it")
@@ -206,7 +211,7 @@ def _is_trusted(presented: Sequence[x509.Certificate], authorities: _Authorities
 def _names(
     nickname: str, record: CertificateRecord | None, names: Sequence[str]
 ) -> Iterator[Finding]:
-    if record is None or not record.has_key:
+    if record is None or not _is_own(record):
         yield Finding(nickname, "a service is to present it, and it is not there with its key", "")
         return
     missing = [name for name in names if not covers(record.certificate, name)]

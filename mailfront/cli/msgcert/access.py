@@ -11,20 +11,10 @@ from mailfront.configuration.home import ServerRoot
 from mailfront.errors import KeystoreError, OperatorError
 from mailfront.interfaces.secret import Secret
 from mailfront.keystore.internal_token import InternalToken
-from mailfront.keystore.nicknames import INTERNAL_TOKEN, is_internal
+from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import find_password, warning_about
 
 PASSWORD_PROMPT = "Enter the certificate database password: "  # noqa: S105 (what is asked)
-
-
-def require_internal_token(name: str | None) -> None:
-    """Raise `KeystoreError` for any token but the internal one, which needs no name."""
-    if name is None or is_internal(name):
-        return
-    raise KeystoreError(
-        f"there is no token {name!r}: this version of mailfront does not use hardware tokens yet",
-        remedy="leave out --token; the certificates are in the internal token",
-    )
 
 
 def server_root(arguments: argparse.Namespace) -> ServerRoot:

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mailfront.cli.msgcert.access import require_internal_token
+from mailfront.cli.msgcert import token_subcommands
 from mailfront.cli.msgcert.backing_up import BACKUP, RESTORE
 from mailfront.cli.msgcert.exporting import EXPORT
 from mailfront.cli.msgcert.importing import IMPORT, IMPORT_SELFSIGN
@@ -22,8 +22,10 @@ from mailfront.cli.msgcert.password import CHANGE_PASSWORD
 from mailfront.cli.msgcert.removing import REMOVE
 from mailfront.cli.msgcert.renewing import RENEW, RENEW_SELFSIGN
 from mailfront.cli.msgcert.requesting import REQUEST
+from mailfront.cli.msgcert.revoking import ADD_CRL, LIST_CRLS, REMOVE_CRL
 from mailfront.cli.msgcert.show import SHOW
 from mailfront.cli.msgcert.subcommand import Subcommand, add_shared_arguments
+from mailfront.cli.msgcert.token_access import take_token_from_alias
 from mailfront.cli.msgcert.trusting import SET_TRUST
 from mailfront.cli.msgcert.verifying import VERIFY
 from mailfront.cli.output import EXIT_USAGE, print_message, printable, run_command
@@ -50,6 +52,9 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
     LINK,
     UNLINK,
     LIST_LINKS,
+    ADD_CRL,
+    LIST_CRLS,
+    REMOVE_CRL,
     REMOVE,
 )
 
@@ -61,6 +66,7 @@ Makes, lists and shows the certificates and keys of a server root.
 A certificate has a nickname (alias); services present the certificates whose
 nicknames their options name, for example local.imap.sslnicknames. The database
 may be changed while the server runs: it follows by itself within two seconds.
+Certificates on PKCS#11 tokens are named with their token: "HSM One:imap-ec".
 
 subcommands:
 """
@@ -134,8 +140,8 @@ def _run(arguments: Sequence[str]) -> int:
     # Operands may stand apart from each other, with options between them.
     parsed = inner.parse_intermixed_args(behind, shared)
     subcommand.check_usage(inner, parsed)
-    require_internal_token(parsed.token)
-    return subcommand.run(parsed)
+    take_token_from_alias(parsed)
+    return token_subcommands.run(subcommand, parsed)
 
 
 def _unknown(name: str) -> str:

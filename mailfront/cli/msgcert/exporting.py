@@ -54,6 +54,11 @@ def _content(token: InternalToken, arguments: argparse.Namespace, password: Secr
     with token.change() as step:
         record = token.require(arguments.alias)
         private_key = step.private_key(arguments.alias)
+    if record.key_on_other_token:
+        raise OperatorError(
+            f"the private key of {arguments.alias!r} is on a PKCS#11 token and stays there",
+            remedy=f"`msgcert show-cert -F ascii {arguments.alias}` prints the certificate alone",
+        )
     if private_key is None:
         raise OperatorError(
             f"the certificate {arguments.alias!r} has no private key here",

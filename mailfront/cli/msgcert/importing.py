@@ -44,15 +44,7 @@ def _import_self_signed(arguments: argparse.Namespace) -> int:
 
 
 def _import_from_files(arguments: argparse.Namespace, *, only_self_signed: bool) -> int:
-    # What can be refused is refused before anybody is asked for the database's password.
-    if arguments.alias is not None:
-        check_nickname(arguments.alias)
-    file = Path(arguments.file)
-    found = identities_in(arguments, file)
-    try:
-        _check(found, arguments.alias, only_self_signed=only_self_signed)
-    except KeystoreError as error:
-        raise _in_file(error, file) from error
+    found = checked_identities(arguments, only_self_signed=only_self_signed)
     with open_token(arguments) as token:
         known = importing.known_issuers(token)
         imports = importing.with_distinct_nicknames(
@@ -74,6 +66,19 @@ def _import_from_files(arguments: argparse.Namespace, *, only_self_signed: bool)
     for result in stored:
         tell_about(result)
     return 0
+
+
+def checked_identities(arguments: argparse.Namespace, *, only_self_signed: bool) -> Found:
+    """Return what is to be imported, or refuse it before anybody is asked for a password."""
+    if arguments.alias is not None:
+        check_nickname(arguments.alias)
+    file = Path(arguments.file)
+    found = identities_in(arguments, file)
+    try:
+        _check(found, arguments.alias, only_self_signed=only_self_signed)
+    except KeystoreError as error:
+        raise _in_file(error, file) from error
+    return found
 
 
 def identities_in(arguments: argparse.Namespace, file: Path) -> Found:
@@ -223,7 +228,9 @@ each under the name that it has there.
 
 With --replace it renews: the certificate, its chain and its key change at one
 moment, services that use the nickname follow within two seconds, and the same
-files given again change nothing. So it serves as an ACME client's deploy hook.""",
+files given again change nothing. So it serves as an ACME client's deploy hook.
+
+With --token the key is put on that PKCS#11 token, as one that cannot leave it.""",
     examples="""\
   msgcert import-cert imap-cert imap.p12
   msgcert import-cert -I p12-password.txt imap-cert imap.p12

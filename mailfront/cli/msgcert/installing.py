@@ -10,8 +10,9 @@ from pathlib import Path
 
 from cryptography import x509
 
-from mailfront.cli.msgcert.access import open_token
+from mailfront.cli.msgcert.access import open_token, server_root
 from mailfront.cli.msgcert.subcommand import Subcommand
+from mailfront.cli.msgcert.token_access import KeyPlace, find_on_tokens
 from mailfront.cli.msgcert.trusting import (
     add_trust_argument,
     require_authority,
@@ -48,7 +49,8 @@ class Answer:
     def installed(self) -> CertificateRecord | None:
         """A certificate of the same key that is installed already, with that key."""
         records = (one for one in self.holders if isinstance(one, CertificateRecord))
-        return next((record for record in records if record.has_key), None)
+        owned = (one for one in records if one.has_key or one.key_on_other_token)
+        return next(owned, None)
 
 
 def _add(arguments: argparse.Namespace) -> int:
@@ -58,8 +60,10 @@ def _add(arguments: argparse.Namespace) -> int:
         return _add_authority(arguments, certificates)
     with open_token(arguments) as token:
         answer = find_answer(token, certificates)
-        pending = _pending_key(token, arguments.alias, answer)
         certificate = answer.certificate
+        if not answer.holders and (place := _key_place(arguments, certificates)) is not None:
+            return _add_for_token_key(arguments, token, certificates, place)
+        pending = _pending_key(token, arguments.alias, answer)
         if not arguments.allow_weak:
             require_strength(certificate.public_key())
         chain = build_chain(certificate, certificates, known_issuers(token))
@@ -70,6 +74,41 @@ def _add(arguments: argparse.Namespace) -> int:
     tell_about(record, chain, "installed")
     if pending.nickname != arguments.alias:
         print_message(f"note: its key waited as {pending.nickname}")
+    return 0
+
+
+def _key_place(
+    arguments: argparse.Namespace, certificates: Sequence[x509.Certificate]
+) -> tuple[x509.Certificate, KeyPlace] | None:
+    """Return the certificate whose key is on a PKCS#11 token, and where, if there is one."""
+    root = server_root(arguments)
+    for certificate in certificates:
+        place = find_on_tokens(root, certificate_public_key_der(certificate))
+        if place is not None:
+            return certificate, place
+    return None
+
+
+def _add_for_token_key(
+    arguments: argparse.Namespace,
+    token: InternalToken,
+    certificates: Sequence[x509.Certificate],
+    found: tuple[x509.Certificate, KeyPlace],
+) -> int:
+    """Store a certificate in the database whose key stays on a PKCS#11 token."""
+    certificate, place = found
+    if not arguments.allow_weak:
+        require_strength(certificate.public_key())
+    chain = build_chain(certificate, certificates, known_issuers(token))
+    entry = NewEntry(
+        arguments.alias, chain.presented, None, TrustFlags.USER, key_on_other_token=True
+    )
+    with token.change() as step:
+        record = step.add(entry)
+    tell_about(record, chain, "installed")
+    print_message(
+        f"note: its key is on the token {place.token!r}, as {place.key.nickname}, and stays there"
+    )
     return 0
 
 
@@ -108,7 +147,8 @@ def _pending_key(token: InternalToken, alias: str, answer: Answer) -> PendingKey
         )
     if pending is None:
         raise KeystoreError(
-            f"the private key of the certificate of {name} is not in the database",
+            f"the private key of the certificate of {name} is neither in the database nor on a "
+            "token",
             remedy="a key made elsewhere comes with `msgcert import-cert`; a CA's certificate is "
             "added with -C",
         )
@@ -215,13 +255,16 @@ ADD = Subcommand(
 Installs the certificate that a certification authority made of a request. The key
 is found by itself, whatever nickname it waits under; intermediate certificates in
 the file, in any order, are stored and served with it. A certificate whose key is
-not in the database is refused; import-cert takes it together with its key.
+not in the database is refused; import-cert takes it together with its key. If
+the key is on a PKCS#11 token, it stays there and serves the certificate; with
+--token the certificate is put on the token too.
 
 With -C the file holds the certificate of a CA that is to be trusted: for servers
 (when mailfront connects to one) or for clients (whose certificates it issued).""",
     examples="""\
   msgcert add-cert imap-cert answer.pem
   msgcert add-cert imap-cert answer.p7b
+  msgcert add-cert "HSM One:imap-ec" answer.pem
   msgcert add-cert -C "Example CA" ca.pem
   msgcert add-cert -C "Staff CA" staff.pem --trust client""",
     add_arguments=_add_arguments,

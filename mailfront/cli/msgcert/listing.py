@@ -27,6 +27,7 @@ from mailfront.errors import OperatorError
 from mailfront.keystore import chain
 from mailfront.keystore.expiry import ValidityState, days_left, validity_state
 from mailfront.keystore.formats import alternative_names, name_text
+from mailfront.keystore.nicknames import INTERNAL_TOKEN, QualifiedNickname
 from mailfront.keystore.records import CertificateRecord, Inventory, PendingKey
 
 EXIT_EXPIRING = 3
@@ -68,7 +69,7 @@ def _list(arguments: argparse.Namespace) -> int:
     records = [
         record
         for record in inventory.records
-        if (record.trust.is_authority or not record.has_key if arguments.ca else record.has_key)
+        if (_is_other(record) if arguments.ca else _is_own(record))
     ]
     pending = () if arguments.ca else inventory.pending
     if arguments.expiring is not None:
@@ -76,36 +77,64 @@ def _list(arguments: argparse.Namespace) -> int:
         records = [
             record for record in records if days_left(record.certificate, now) < arguments.expiring
         ]
-    services = _services(root)
+    services = services_by_nickname(root)
     if arguments.json:
         facts = [certificate_facts(record, now, services) for record in records]
         print_json([*facts, *(pending_facts(key) for key in pending)])
     elif arguments.ca:
-        _print_page((*_HEADERS, _TRUST_HEADER), [_authority_line(one, now) for one in records])
-        print_line(_count(records))
+        print_others(records, now)
     else:
-        lines = [_line(record, now, services) for record in records]
-        # A column without any entry would only make the lines longer.
-        headers = (*_HEADERS, _USE_HEADER) if any(line.cells[-1] for line in lines) else _HEADERS
-        _print_page(headers, [*lines, *map(_pending_line, pending)])
-        print_line(_count(records))
-        if pending:
-            waiting = "1 key waits" if len(pending) == 1 else f"{len(pending)} keys wait"
-            print_line(f"{waiting} for a certificate")
+        print_own(records, pending, now, services)
     _tell_faults(inventory)
     if inventory.altered or inventory.missing:
         return EXIT_FAILED
     return EXIT_EXPIRING if arguments.expiring is not None and records else EXIT_OK
 
 
+def print_others(records: Sequence[CertificateRecord], now: datetime) -> None:
+    """Print the page of certificates without key, with what each is trusted for."""
+    _print_page((*_HEADERS, _TRUST_HEADER), [_authority_line(one, now) for one in records])
+    print_line(_count(records))
+
+
+def _is_own(record: CertificateRecord) -> bool:
+    return record.has_key or record.key_on_other_token
+
+
+def _is_other(record: CertificateRecord) -> bool:
+    return record.trust.is_authority or not _is_own(record)
+
+
+def print_own(
+    records: Sequence[CertificateRecord],
+    pending: Sequence[PendingKey],
+    now: datetime,
+    services: dict[str, list[str]],
+) -> None:
+    """Print the page of certificates with keys, and of keys that wait for one."""
+    lines = [_line(record, now, services) for record in records]
+    # A column without any entry would only make the lines longer.
+    headers = (*_HEADERS, _USE_HEADER) if any(line.cells[-1] for line in lines) else _HEADERS
+    _print_page(headers, [*lines, *map(_pending_line, pending)])
+    print_line(_count(records))
+    if pending:
+        waiting = "1 key waits" if len(pending) == 1 else f"{len(pending)} keys wait"
+        print_line(f"{waiting} for a certificate")
+
+
 def _count(records: Sequence[CertificateRecord]) -> str:
     return f"{len(records)} certificate{'' if len(records) == 1 else 's'} found"
 
 
-def _services(root: ServerRoot) -> dict[str, list[str]]:
-    """Return the services that use each nickname, as far as the configuration can be read."""
+def services_by_nickname(
+    root: ServerRoot, tokens: Sequence[str] = (INTERNAL_TOKEN,)
+) -> dict[str, list[str]]:
+    """Return the services that use each nickname of a token, known by any of the names `tokens`.
+
+    It is empty where the configuration cannot be read, which is told.
+    """
     try:
-        uses = uses_of_certificates(root)
+        uses = uses_of_certificates(root, tokens)
     except OperatorError:
         print_message(
             "note: the configuration is faulty, so it is not known which service uses what; "
@@ -160,22 +189,29 @@ def _shortened(text: str) -> str:
 
 
 def _pending_line(key: PendingKey) -> _Line:
-    cells = (key.nickname, _PENDING, "", "", "", "", "", key.key_description, "")
+    cells = (_alias(key), _PENDING, "", "", "", "", "", key.key_description, "")
     return _Line(cells)
+
+
+def _alias(entry: CertificateRecord | PendingKey) -> str:
+    """The nickname as options want it."""
+    return str(QualifiedNickname(entry.token, entry.nickname))
 
 
 def _cells(record: CertificateRecord, now: datetime) -> tuple[str, ...]:
     certificate = record.certificate
     same = certificate.subject == certificate.issuer
     return (
-        record.nickname,
+        _alias(record),
         _local_minute(certificate.not_valid_before_utc),
         _local_minute(certificate.not_valid_after_utc),
         "y" if is_self_signed(record) else "n",
         name_text(certificate.issuer),
         "Same as issuer" if same else name_text(certificate.subject),
         str(days_left(certificate, now)),
-        record.key_description,
+        f"{record.key_description}, on token"
+        if record.key_on_other_token
+        else record.key_description,
     )
 
 
@@ -213,6 +249,8 @@ def certificate_facts(
         "key_type": record.key_type,
         "key": record.key_description,
         "has_key": record.has_key,
+        "key_on_other_token": record.key_on_other_token,
+        "token": record.token,
         "trust": record.trust.letters,
         "chain": [name_text(issuer.subject) for issuer in record.chain],
         "sha256": record.sha256,
@@ -228,6 +266,7 @@ def pending_facts(key: PendingKey) -> dict[str, JsonValue]:
         "key_type": key.key_type,
         "key": key.key_description,
         "has_key": True,
+        "token": key.token,
     }
 
 
@@ -260,6 +299,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DAYS",
         help="list only what expires within DAYS or has expired; exit 3 if there is any",
     )
+    parser.add_argument(
+        "--all-tokens", action="store_true", help="list the internal token and all PKCS#11 tokens"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list")
 
 
@@ -271,12 +313,16 @@ Lists the certificates whose private keys are in the database, the services that
 present them, and the keys that wait for a certificate (pending); with -C the
 certificates of CAs (trusted C: for servers, T: for clients). Times are those of
 this machine's time zone. On a terminal, what expires within 30 days is yellow,
-what has expired is red, and long subjects of CAs are cut.""",
+what has expired is red, and long subjects of CAs are cut.
+
+With --token the certificates of that PKCS#11 token are listed, by the nicknames
+that options name them by (token:nickname); with -C, those on it without key.""",
     examples="""\
   msgcert list-certs
   msgcert list-certs -C
   msgcert list-certs --expiring 14 || mail -s "certificates expire" admin   (for cron)
-  msgcert list-certs --json""",
+  msgcert list-certs --token "HSM One"
+  msgcert list-certs --all-tokens --json""",
     add_arguments=_add_arguments,
     run=_list,
 )

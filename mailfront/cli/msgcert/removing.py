@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from mailfront.cli.msgcert.access import open_token, server_root
 from mailfront.cli.msgcert.subcommand import Subcommand
@@ -12,7 +13,7 @@ from mailfront.cli.output import print_message, printable
 from mailfront.configuration.home import ServerRoot
 from mailfront.errors import KeystoreError, OperatorError
 from mailfront.keystore.internal_token import InternalToken
-from mailfront.keystore.nicknames import unknown_nickname
+from mailfront.keystore.nicknames import INTERNAL_TOKEN, unknown_nickname
 from mailfront.keystore.records import PendingKey
 
 
@@ -22,8 +23,8 @@ def _remove(arguments: argparse.Namespace) -> int:
     with open_token(arguments) as token:
         what = _description(token, alias)
         if not arguments.force:
-            _refuse_if_used(root, alias)
-        if not arguments.yes and not _confirmed(what):
+            refuse_if_used(root, alias)
+        if not arguments.yes and not confirmed(what):
             print_message("nothing was removed")
             return 1
         token.remove(alias)
@@ -45,12 +46,18 @@ def _description(token: InternalToken, alias: str) -> str:
         if alias in token.inventory().missing:
             return f"the missing entry {alias}"
         raise unknown_nickname(alias, token.nicknames())
+    if entry.key_on_other_token:
+        return f"the certificate {alias} (its private key stays on its token)"
     return f"the certificate {alias} and its private key" if entry.has_key else f"the CA {alias}"
 
 
-def _refuse_if_used(root: ServerRoot, alias: str) -> None:
+def refuse_if_used(root: ServerRoot, alias: str, tokens: Sequence[str] = (INTERNAL_TOKEN,)) -> None:
+    """Raise `OperatorError` if a service presents what has the nickname on a token.
+
+    `tokens` are the names by which options may name that token.
+    """
     try:
-        uses = uses_of_certificates(root).get(alias, ())
+        uses = uses_of_certificates(root, tokens).get(alias, ())
     except OperatorError as error:
         raise OperatorError(
             f"it cannot be told whether a service uses {alias!r}, for the configuration is faulty",
@@ -66,7 +73,8 @@ def _refuse_if_used(root: ServerRoot, alias: str) -> None:
     )
 
 
-def _confirmed(what: str) -> bool:
+def confirmed(what: str) -> bool:
+    """Ask on the terminal whether `what` is to go. Raises `OperatorError` where there is none."""
     if not sys.stdin.isatty():
         raise OperatorError(
             "there is no terminal to ask for a confirmation", remedy="add --yes to remove it"
@@ -90,7 +98,10 @@ REMOVE = Subcommand(
     description="""\
 Removes a certificate and its private key from the database; also a key that
 waits for its certificate, a CA, and an entry that was altered. A certificate that
-a service presents stays, unless --force is given.""",
+a service presents stays, unless --force is given.
+
+With --token it goes from that PKCS#11 token. A private key that was made there
+exists nowhere else.""",
     examples="""\
   msgcert remove-cert old-cert
   msgcert remove-cert --yes "Old CA\"""",

@@ -14,11 +14,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from mailfront.cli.msgcert.access import open_token
+from mailfront.cli.msgcert.access import open_token, server_root
 from mailfront.cli.msgcert.importing import identities_in
 from mailfront.cli.msgcert.installing import find_answer, tell_about
 from mailfront.cli.msgcert.making import tell_about_self_signed
 from mailfront.cli.msgcert.subcommand import Subcommand
+from mailfront.cli.msgcert.token_access import KeyPlace, find_on_tokens
 from mailfront.cli.output import print_message
 from mailfront.errors import KeystoreError
 from mailfront.keystore import formats, requests
@@ -28,18 +29,22 @@ from mailfront.keystore.importing import known_issuers
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.key_strength import require_strength, weakness
 from mailfront.keystore.pkcs12 import is_pkcs12
-from mailfront.keystore.records import CertificateRecord
+from mailfront.keystore.records import CertificateRecord, NewEntry
 from mailfront.keystore.renewal import renew_self_signed
 
 
 @dataclass(frozen=True, slots=True)
 class _Renewed:
-    """A certificate, what came with it, and its key: a given one, a pending one, or the present."""
+    """A certificate, what came with it, and its key.
+
+    That is a given one, a pending one, one on a PKCS#11 token, or the present.
+    """
 
     certificate: x509.Certificate
     others: Sequence[x509.Certificate]
     private_key: PrivateKeyTypes | None = None
     pending: str | None = None
+    place: KeyPlace | None = None
 
 
 def _renew(arguments: argparse.Namespace) -> int:
@@ -47,12 +52,12 @@ def _renew(arguments: argparse.Namespace) -> int:
     certificates = () if given is not None else read_certificates(Path(arguments.file))
     with open_token(arguments) as token:
         former = token.require(arguments.alias)
-        if not former.has_key:
+        if not former.has_key and not former.key_on_other_token:
             raise KeystoreError(
                 f"the certificate {former.nickname!r} has no private key here: it is a CA's",
                 remedy="remove it and add the new one with `msgcert add-cert -C`",
             )
-        renewed = given or _out_of_database(token, former, certificates)
+        renewed = given or _found(arguments, token, former, certificates)
         chain = build_chain(renewed.certificate, renewed.others, known_issuers(token))
         # The same certificate with a longer chain is what mends an incomplete one.
         if chain.presented == (former.certificate, *former.chain):
@@ -65,8 +70,24 @@ def _renew(arguments: argparse.Namespace) -> int:
             if renewed.pending is not None:
                 key = step.private_key(renewed.pending)
                 step.remove(renewed.pending)
-            record = step.replace(former.nickname, chain.presented, key)
+            if renewed.place is not None:
+                record = step.put(
+                    NewEntry(
+                        former.nickname,
+                        chain.presented,
+                        None,
+                        former.trust,
+                        key_on_other_token=True,
+                    )
+                )
+            else:
+                record = step.replace(former.nickname, chain.presented, key)
     tell_about(record, chain, "renewed")
+    if renewed.place is not None:
+        print_message(
+            f"note: its new key is on the token {renewed.place.token!r}, as "
+            f"{renewed.place.key.nickname}, and stays there"
+        )
     if renewed.pending is not None:
         print_message(f"note: its new key is the one that waited as {renewed.pending}")
     for loss in losses(former.certificate, record.certificate):
@@ -98,8 +119,11 @@ def _is_pkcs12_file(file: Path) -> bool:
         raise KeystoreError(f"cannot be read: {error.strerror}", file=file) from error
 
 
-def _out_of_database(
-    token: InternalToken, former: CertificateRecord, certificates: Sequence[x509.Certificate]
+def _found(
+    arguments: argparse.Namespace,
+    token: InternalToken,
+    former: CertificateRecord,
+    certificates: Sequence[x509.Certificate],
 ) -> _Renewed:
     """Return the certificate that is for the present key, else for one that waits for it."""
     present_key = formats.certificate_public_key_der(former.certificate)
@@ -116,9 +140,14 @@ def _out_of_database(
             f"that of {former.nickname!r}",
             remedy=f"renew that one: `msgcert renew-cert {answer.installed.nickname} FILE`",
         )
+    root = server_root(arguments)
+    for certificate in certificates:
+        place = find_on_tokens(root, formats.certificate_public_key_der(certificate))
+        if place is not None:
+            return _Renewed(certificate, certificates, place=place)
     raise KeystoreError(
         f"the certificate of {name} is neither for the key of {former.nickname!r} nor for one that "
-        "waits in the database",
+        "waits in the database or on a token",
         remedy="give its key with --key FILE",
     )
 

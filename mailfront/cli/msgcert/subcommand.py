@@ -50,13 +50,14 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, default: str | None
         "--cert-pwd-file",
         metavar="FILE",
         default=default,
-        help="file whose first line is the password of the certificate database, or - for "
-        "standard input (default: config/sslpassword.conf, else a prompt)",
+        help="file whose first line is the password of the certificate database, with --token the "
+        "token's PIN, or - for standard input (default: config/sslpassword.conf, else a prompt)",
     )
     shared.add_argument(
         "--token",
         metavar="NAME",
         default=default,
-        help="the token that holds the certificates (default, and so far the only one: internal)",
+        help="the token that holds the certificates: internal (default), or the label of one that "
+        "`mailfront modutil -list` shows",
     )
     shared.add_argument("-?", "-h", "--help", action="help", help="show this text and exit")

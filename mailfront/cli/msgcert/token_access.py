@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,12 +18,15 @@ from mailfront.cli.prompt import password_from_file, prompt_for_password
 from mailfront.configuration.home import ServerRoot
 from mailfront.errors import KeystoreError, TokenError
 from mailfront.interfaces.secret import Secret
-from mailfront.keystore.nicknames import is_internal
+from mailfront.keystore.formats import certificate_public_key_der
+from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.nicknames import INTERNAL_TOKEN, is_internal
 from mailfront.keystore.passwords import find_password
 from mailfront.keystore.pkcs11.external_token import ExternalToken, open_external_token
 from mailfront.keystore.pkcs11.modules import external_modules
 from mailfront.keystore.pkcs11.sessions import TokenDescription, describe_token, tokens
 from mailfront.keystore.pkcs11.token_records import TokenKey
+from mailfront.keystore.records import CertificateRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,36 @@ def find_on_tokens(root: ServerRoot, public_der: bytes) -> KeyPlace | None:
         except TokenError as error:
             print_message(f"note: {error}")
     return None
+
+
+def internal_records(
+    root: ServerRoot,
+) -> tuple[CertificateRecord, ...]:
+    """Return what the internal token holds, if it opens without asking anybody; else nothing.
+
+    Tokens are used also where there is no certificate database.
+    """
+    conf = root.sslpassword_conf
+    if not root.certificate_database.exists() or not conf.exists():
+        return ()
+    try:
+        password = find_password(conf, INTERNAL_TOKEN)
+        if password is None:
+            return ()
+        with InternalToken.open(root.certificate_database, password) as token:
+            return token.inventory().records
+    except KeystoreError as error:
+        print_message(f"note: the certificate database is passed over: {error}")
+        return ()
+
+
+def certified_in_database(records: Iterable[CertificateRecord]) -> dict[bytes, str]:
+    """Return which nickname has which public key whose private half is on a token."""
+    return {
+        certificate_public_key_der(record.certificate): record.nickname
+        for record in records
+        if record.key_on_other_token
+    }
 
 
 def qualified(token: str, nickname: str) -> str:

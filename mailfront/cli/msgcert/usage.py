@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import load_configuration
-from mailfront.keystore.nicknames import parse_personality
+from mailfront.keystore.nicknames import INTERNAL_TOKEN, parse_personality
 from mailfront.server.certificates import ALPN, nickname_option, nicknames_of
 
 
@@ -23,8 +23,10 @@ class Use:
     option: str
 
 
-def uses_of_certificates(root: ServerRoot) -> dict[str, Sequence[Use]]:
-    """Return the uses of each nickname of the internal token.
+def uses_of_certificates(
+    root: ServerRoot, tokens: Sequence[str] = (INTERNAL_TOKEN,)
+) -> dict[str, Sequence[Use]]:
+    """Return the uses of each nickname of a token that is known by any of the names `tokens`.
 
     Without `msg.conf` there is no server yet, so nothing is used.
     """
@@ -36,6 +38,6 @@ def uses_of_certificates(root: ServerRoot) -> dict[str, Sequence[Use]]:
         personality = ",".join(nicknames_of(configuration, service))
         option = nickname_option(configuration, service)
         for named in parse_personality(personality) if personality else ():
-            if named.is_internal:
+            if named.token in tokens:
                 uses.setdefault(named.nickname, []).append(Use(service, option))
     return dict(uses)

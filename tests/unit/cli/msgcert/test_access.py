@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mailfront.cli.msgcert.access import open_token, require_internal_token, server_root
+from mailfront.cli.msgcert.access import open_token, server_root
 from mailfront.configuration.home import HOME_VARIABLE, ServerRoot
 from mailfront.errors import OperatorError
 from mailfront.interfaces.secret import Secret
@@ -121,14 +121,3 @@ def test_the_server_root_may_come_from_the_environment(
 def test_a_server_root_that_is_not_there_names_init(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="mailfront init"):
         server_root(argparse.Namespace(home=str(tmp_path / "nowhere")))
-
-
-@pytest.mark.parametrize("name", [None, "internal", "Internal", INTERNAL_TOKEN])
-def test_the_internal_token_is_the_one_there_is(name: str | None) -> None:
-    require_internal_token(name)
-
-
-@pytest.mark.parametrize("name", ["", "HSM One", "Internal (Software) Tokens"])
-def test_other_tokens_are_not_there_yet(name: str) -> None:
-    with pytest.raises(OperatorError, match="does not use hardware tokens yet"):
-        require_internal_token(name)

@@ -213,7 +213,7 @@ def test_mistakes_are_told_before_any_password_is_asked(
     _, other_key = pem_files(tmp_path / "other", NEW_KEY)
     file = pkcs12_file(tmp_path / "imap.p12", "imap-cert", KEY, [LEAF])
     for arguments, told in (
-        (("import-cert", "a:b", chain), "cannot be a nickname"),
+        (("import-cert", "a,b", chain), "cannot be a nickname"),
         (("import-cert", tmp_path / "nothing"), "cannot be read"),
         (("import-cert", chain, "--key", tmp_path / "nothing"), "cannot be read"),
         (("import-cert", chain, "--key", other_key), "not the one of the certificate"),

@@ -131,7 +131,7 @@ def test_a_certificate_without_its_key_is_refused(
     _, stranger = issued_by(ROOT_KEY, ROOT, "other.example.test")
     assert run(root, "mail.example.test", written(tmp_path, certificate_pem(stranger))) == 1
     error = capsys.readouterr().err
-    assert "private key of the certificate of CN=other.example.test is not in the database" in error
+    assert "key of the certificate of CN=other.example.test is neither in the database" in error
     assert "import-cert" in error
 
 
