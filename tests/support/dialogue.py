@@ -41,10 +41,10 @@ class Dialogue:
     ) -> None:
         self._socket.close()
 
-    def start_tls(self) -> None:
+    def start_tls(self, context: ssl.SSLContext | None = None) -> None:
         """Do the client's handshake; what was received and not yet read must be nothing."""
         assert self._received == b"", f"bytes before the handshake: {self._received!r}"
-        context = unverified_context()
+        context = context or unverified_context()
         self._socket = context.wrap_socket(self._socket, server_hostname=self._server_name)
 
     @property
@@ -54,6 +54,14 @@ class Dialogue:
         certificate = self._socket.getpeercert(binary_form=True)
         assert certificate is not None
         return certificate
+
+    @property
+    def agreed(self) -> tuple[str, str]:
+        """The version and the suite."""
+        assert isinstance(self._socket, ssl.SSLSocket)
+        cipher = self._socket.cipher()
+        assert cipher is not None
+        return self._socket.version() or "none", cipher[0]
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mailfront.errors import KeystoreError
 from mailfront.keystore import requests
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.personality import ContextSlot, load_personality
 from mailfront.tls.policy import policy_named
+from mailfront.tls.records import TlsRecords
 from tests.support.issuing import Issuer
 from tests.support.keystores import certificate_for, new_token, self_signed
 
@@ -219,3 +223,36 @@ def test_each_certificate_of_a_personality_is_told(token: InternalToken) -> None
     assert slot.load(token, ("Server-Cert", "rsa-cert"), INTERMEDIATE, tickets=True) is False
     assert "rsa-cert" in slot.problem
     assert slot.wanted_fingerprint != slot.current.fingerprint
+
+
+def test_the_old_context_lives_as_long_as_its_last_connection(token: InternalToken) -> None:
+    slot = loaded(token)
+    slot.serve_names(CertificateNames(token.list()), token.credentials)
+    assert slot.current is not None
+    old = weakref.ref(slot.current.ssl_context)
+    connection: TlsRecords | None = TlsRecords(slot.current.ssl_context)
+    assert slot.load(token, ("Server-Cert",), MODERN, tickets=True)
+    slot.serve_names(CertificateNames(token.list()), token.credentials)
+    gc.collect()
+    assert connection is not None
+    assert old() is connection.tls.context
+    connection = None
+    gc.collect()
+    assert old() is None
+
+
+def test_the_contexts_of_names_go_with_the_policy_under_which_they_were_built(
+    token: InternalToken,
+) -> None:
+    key, certificate = self_signed("other.example.test")
+    token.add_key_and_certificate("other", key, (certificate,))
+    slot = loaded(token)
+    slot.serve_names(CertificateNames(token.list()), token.credentials)
+    chosen = slot.server_names.choose("other.example.test")
+    assert chosen is not None
+    old = weakref.ref(chosen.ssl_context)
+    del chosen
+    assert slot.load(token, ("Server-Cert",), MODERN, tickets=True)
+    slot.serve_names(CertificateNames(token.list()), token.credentials)
+    gc.collect()
+    assert old() is None
