@@ -5,32 +5,52 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError, OperatorError
-from mailfront.keystore.internal_token import InternalToken, Inventory
+from mailfront.keystore.internal_token import Inventory
+from mailfront.keystore.keystore import CredentialSource
+from mailfront.keystore.nicknames import is_internal
+from mailfront.server.client_certificates import ClientCertificates
 from mailfront.server.policies import policy_of
 from mailfront.server.stapling import Stapling
+from mailfront.server.token_contexts import load_personality_or_fallback
 from mailfront.tls.alpn import PROTOCOLS
 from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.openssl import unavailable_settings
 from mailfront.tls.personality import ContextSlot
 from mailfront.tls.succession import MAXIMUM_LINES, Succession
+from mailfront.tls.token_handshakes import renew_module
 
 # Every service that presents a certificate, with its ALPN names.
 ALPN = PROTOCOLS
+_PERSONALITY_OF_ALL = "encryption.rsa.nssslpersonalityssl"
+# A module is begun anew for its keys in two steps; what did not help twice will not the third time.
+_RENEWALS = (False, True)
 
 
 def nicknames_of(configuration: Configuration, service: str) -> tuple[str, ...]:
     """The personality of `service`: its own nicknames, or those of all services."""
-    own = configuration.names(nickname_option(configuration, service))
-    return own or configuration.names("encryption.rsa.nssslpersonalityssl")
+    option = nickname_option(configuration, service)
+    names = configuration.names(option)
+    if option != _PERSONALITY_OF_ALL:
+        return names
+    token = configuration.string("encryption.rsa.nsssltoken").strip()
+    if not token or is_internal(token):
+        return names
+    return tuple(name if ":" in name else f"{token}:{name}" for name in names)
+
+
+def fallback_nicknames(configuration: Configuration, service: str) -> tuple[str, ...]:
+    """What `service` presents while a token is gone and its personality has nothing else."""
+    return configuration.names(f"local.{service}.fallbacknicknames")
 
 
 def nickname_option(configuration: Configuration, service: str) -> str:
     """The name of the option that decides the personality of `service`."""
     own = f"local.{service}.sslnicknames"
-    return own if configuration.names(own) else "encryption.rsa.nssslpersonalityssl"
+    return own if configuration.names(own) else _PERSONALITY_OF_ALL
 
 
 def configured_nicknames(configuration: Configuration, services: Iterable[str]) -> frozenset[str]:
@@ -51,17 +71,49 @@ class ServiceContexts:
         self.succession = Succession()
         self.names: CertificateNames | None = None
         self.configured: frozenset[str] = frozenset()
+        self.client_certificates = ClientCertificates()
+        self._beyond_renewal: frozenset[Path] = frozenset()
 
-    def load(self, configuration: Configuration, token: InternalToken) -> list[str]:
+    def load(
+        self, configuration: Configuration, source: CredentialSource, *, recheck: bool = False
+    ) -> list[str]:
         """Bring every slot up to date; return the services that got a new context.
 
         A service whose new certificate or policy cannot be used keeps the old one
         (`ContextSlot.problem`). Raises `ConfigurationError`, naming the option, if it has none to
-        keep.
+        keep. With `recheck` the keys on PKCS#11 tokens are tried; a service whose token is gone
+        presents what is left, or nothing (`server.token_contexts`).
         """
-        changed = []
         # Reading all of a large keystore costs, so the services share what was read.
-        inventory = functools.cache(token.inventory)
+        inventory = functools.cache(source.inventory)
+        changed, broken = self._load_slots(configuration, source, inventory, recheck=recheck)
+        for finalise in _RENEWALS:
+            # Its tokens answer others, so what this process has of the module is void.
+            libraries = broken - self._beyond_renewal
+            if not libraries:
+                break
+            for library in libraries:
+                renew_module(library, finalise=finalise)
+            more, broken = self._load_slots(configuration, source, inventory, recheck=True)
+            changed |= more
+        self._beyond_renewal = broken
+        self._follow_names(configuration, inventory)
+        if self._stapling is not None:
+            by_name = self.succession.records if self.names is not None else ()
+            self._stapling.follow(configuration, self.slots.values(), by_name, inventory)
+        return [service for service in self.slots if service in changed]
+
+    def _load_slots(
+        self,
+        configuration: Configuration,
+        source: CredentialSource,
+        inventory: Callable[[], Inventory],
+        *,
+        recheck: bool,
+    ) -> tuple[set[str], frozenset[Path]]:
+        """Return the services that changed, and the modules whose keys do not sign."""
+        changed: set[str] = set()
+        broken: frozenset[Path] = frozenset()
         hours = configuration.integer("local.ssl.ticketlifetime")
         for service, slot in self.slots.items():
             slot.ticket_keys.set_lifetime(hours)
@@ -75,18 +127,21 @@ class ServiceContexts:
                 continue
             try:
                 tickets = configuration.boolean(f"local.{service}.sessiontickets")
-                if slot.load(token, nicknames, policy, tickets=tickets, inventory=inventory):
-                    changed.append(service)
+                load = functools.partial(
+                    slot.load, source, policy=policy, tickets=tickets, inventory=inventory,
+                    recheck=recheck,
+                )  # fmt: skip
+                fallback = fallback_nicknames(configuration, service)
+                outcome = load_personality_or_fallback(slot, source, nicknames, fallback, load)
+                broken |= outcome.broken
+                if outcome.changed:
+                    changed.add(service)
             except OperatorError as failure:
                 option = nickname_option(configuration, service)
                 raise ConfigurationError(
                     f"{option} = {','.join(nicknames)}: {failure.what}", remedy=failure.remedy
                 ) from failure
-        self._follow_names(configuration, inventory)
-        if self._stapling is not None:
-            by_name = self.succession.records if self.names is not None else ()
-            self._stapling.follow(configuration, self.slots.values(), by_name, inventory)
-        return changed
+        return changed, broken
 
     def forget_overdue_ticket_keys(self) -> None:
         """Even where nobody connects, no key stays in memory for longer than it opens."""
@@ -123,7 +178,8 @@ class ServiceContexts:
         of_services = [
             f"{service}: {slot.problem}" for service, slot in self.slots.items() if slot.problem
         ]
-        return of_services + self.succession.problems()
+        of_clients = [self.client_certificates.problem] if self.client_certificates.problem else []
+        return of_services + self.succession.problems() + of_clients
 
     def warnings(self) -> list[str]:
         """What the policies and personalities in force are warned of, and what this Python or
@@ -134,6 +190,7 @@ class ServiceContexts:
             if slot.current is not None
             for warning in slot.current.warnings()
         ]
+        found += self.client_certificates.warnings()
         return found + contest_warnings(self.names) + unavailable_settings()
 
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from mailfront.errors import KeystoreError, OperatorError
-from mailfront.keystore.internal_token import InternalToken
+from mailfront.errors import KeystoreError, OperatorError, TokenError
+from mailfront.keystore.keystore import CredentialSource
 from mailfront.keystore.records import CertificateRecord, Credentials, Inventory
 from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.context import ServerContext, build_server_context
@@ -25,11 +25,12 @@ from mailfront.tls.session_tickets import TicketKeys
 from mailfront.tls.sni import ServerNames
 from mailfront.tls.stapling_bridge import Staples
 from mailfront.tls.ticket_bridge import TicketSeal
+from mailfront.tls.token_proof import prove_tokens
 
 _log = logging.getLogger("mailfront.tls")
 
 
-def load_personality(token: InternalToken, nicknames: Sequence[str]) -> list[Credentials]:
+def load_personality(token: CredentialSource, nicknames: Sequence[str]) -> list[Credentials]:
     """Fetch the credentials of every nickname, each of another key type.
 
     Raises `KeystoreError` for an unknown nickname, or for two of the same key type: OpenSSL would
@@ -54,19 +55,21 @@ class ContextSlot:
 
     `wanted_fingerprint` is that of the certificates which options and keystore ask for,
     `replaced_fingerprint` that of those which `current` took the place of; `refusals` counts
-    changes that were not taken over. `server_names` chooses by the name a client asks for,
+    changes that were not taken over. `degraded` tells that a token is gone, and that `current` is
+    something else, or None. `server_names` chooses by the name a client asks for,
     `ticket_keys` seal session tickets in every context that the service ever has.
     """
 
     __slots__ = (
-        "_alpn", "_records", "_seal", "_staples", "_state", "_tickets", "current", "problem",
-        "refusals", "replaced_fingerprint", "server_names", "service", "ticket_keys",
+        "_alpn", "_records", "_seal", "_staples", "_state", "_tickets", "current", "degraded",
+        "problem", "refusals", "replaced_fingerprint", "server_names", "service", "ticket_keys",
         "wanted_fingerprint",
     )  # fmt: skip
 
     def __init__(self, service: str, alpn: Sequence[str], staples: Staples | None = None) -> None:
         self.service = service
         self.current: ServerContext | None = None
+        self.degraded = False
         self.problem = ""
         self.wanted_fingerprint = ""
         self.replaced_fingerprint = ""
@@ -82,20 +85,23 @@ class ContextSlot:
 
     def load(
         self,
-        token: InternalToken,
+        token: CredentialSource,
         nicknames: Sequence[str],
         policy: Policy,
         *,
         tickets: bool,
         inventory: Callable[[], Inventory] | None = None,
+        recheck: bool = False,
     ) -> bool:
         """Bring the slot up to date; return whether a new context came into force.
 
-        `inventory` is the token's, where several slots share one.
+        `inventory` is the token's, where several slots share one. With `recheck` keys on PKCS#11
+        tokens are tried, and the context is built anew if they do not sign.
 
         Nothing is rebuilt while nicknames, certificates and policy are the same. What is new is
         proved first (`tls.rotation`). Raises `OperatorError` only when there is no earlier context
-        to keep; then only what cannot work at all is a reason.
+        to keep; then only what cannot work at all is a reason. `TokenError` is raised always: a
+        context whose token is gone is not worth keeping.
         """
         try:
             records = [token.require(nickname) for nickname in nicknames]
@@ -103,12 +109,16 @@ class ContextSlot:
             self.wanted_fingerprint = ",".join(record.sha256 for record in records)
             if state == self._state and self.current is not None:
                 self.problem = ""
-                return False
+                if not (recheck and self.current.on_tokens) or self._signs(self.current):
+                    return False
             personality = load_personality(token, nicknames)
             require_fit_keys(records, policy)
             self._prove(inventory or token.inventory, records)
             fresh = self._build(personality, policy, tickets=tickets)
+            prove_tokens(fresh, first=True)
             prove_handshake(fresh.ssl_context, [record.certificate for record in records])
+        except TokenError:
+            raise
         except OperatorError as failure:
             if self.current is None:
                 raise
@@ -170,10 +180,29 @@ class ContextSlot:
             try:
                 prove(record, old.certificate if old else None, authorities, now)
             except KeystoreError as failure:
-                if self.current is not None:
+                if self.current is not None and not self.degraded:
                     raise
                 # At the start there is nothing better to present: better loud than down.
                 _log.warning("service=%s %s", self.service, failure)
+
+    def _signs(self, context: ServerContext) -> bool:
+        try:
+            prove_tokens(context)
+        except TokenError:
+            return False
+        return True
+
+    def degrade(self, problem: str) -> None:
+        """A token is gone: what comes next is better than nothing, and judged as at the start."""
+        if not self.degraded or problem != self.problem:
+            self.refusals += 1
+            _log.error("service=%s %s", self.service, problem)
+        self.degraded = True
+
+    def withdraw(self) -> None:
+        """Nothing is left to present: new handshakes are refused until something is."""
+        self.current, self._state = None, ()
+        self.server_names.turn_off()
 
     def keep_old(self, problem: str) -> None:
         """Note why what is in force stays, and say so once."""

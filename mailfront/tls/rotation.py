@@ -21,6 +21,7 @@ from mailfront.keystore.formats import certificate_der, certificate_public_key_d
 from mailfront.keystore.host_names import patterns_for
 from mailfront.keystore.key_strength import weakness
 from mailfront.keystore.records import CertificateRecord
+from mailfront.tls.openssl import Setting, apply
 
 _MAXIMUM_FLIGHTS = 10
 
@@ -121,12 +122,19 @@ def _covered(name: str, names: Sequence[str]) -> bool:
     return any(pattern in names for pattern in patterns_for(name))
 
 
-def prove_handshake(context: ssl.SSLContext, leaves: Iterable[x509.Certificate]) -> None:
-    """Complete a handshake in memory; raise `KeystoreError` if it fails or shows another leaf."""
+def prove_handshake(
+    context: ssl.SSLContext, leaves: Iterable[x509.Certificate], *, algorithms: str = ""
+) -> None:
+    """Complete a handshake in memory; raise `KeystoreError` if it fails or shows another leaf.
+
+    `algorithms` are the signature algorithms that the client offers, where not all of them.
+    """
     client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Only whether the server can serve is asked here; `prove` judged the certificate.
     client_context.check_hostname = False
     client_context.verify_mode = ssl.CERT_NONE
+    if algorithms:
+        apply(Setting.SIGNATURE_ALGORITHMS, client_context, algorithms)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context.wrap_bio(to_client, to_server)
     server = context.wrap_bio(to_server, to_client, server_side=True)

@@ -33,6 +33,7 @@ from mailfront.tls.failure import (
 from mailfront.tls.first_flight import FirstFlight
 from mailfront.tls.forwarding_transport import ForwardingTransport, peer_of
 from mailfront.tls.records import PEER_CLOSED_TLS, TlsRecords
+from mailfront.tls.token_handshakes import TokenRecords
 
 RECEIVE_SIZE = 256 * 1024
 # So much may arrive without a single octet of data in it: a record in pieces is 16 KiB, the rest
@@ -167,7 +168,11 @@ class TlsTransport(ForwardingTransport):
             self._pass_on_reading()
         chosen = self._owner.context_for(flight.server_name) or context
         self._nickname = chosen.nickname
-        self._records = TlsRecords(chosen.ssl_context, ask=self._owner.ask_for_certificate)
+        ask = self._owner.ask_for_certificate
+        if chosen.on_tokens:
+            self._records = TokenRecords(chosen.ssl_context, ask, self._process_now, self._loop)
+        else:
+            self._records = TlsRecords(chosen.ssl_context, ask=ask)
         self._records.incoming.write(flight.received)
         nested, self._in_event = self._in_event, True
         try:
@@ -269,7 +274,11 @@ class TlsTransport(ForwardingTransport):
                 self._pass_on_reading()
 
     def _process_buffered(self) -> None:
-        if self._closing or self._paused or self._records is None:
+        if not self._paused:
+            self._process_now()
+
+    def _process_now(self) -> None:
+        if self._closing or self._records is None:
             return
         self._in_event = True
         try:

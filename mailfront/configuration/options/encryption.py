@@ -34,9 +34,23 @@ def _nicknames(service: str, title: str) -> Option:
         "",
         f"Nicknames of the certificates for {title}, divided by commas, each of a "
         "different key type (one RSA and one ECDSA, say). Empty: the service presents the "
-        "certificates of encryption.rsa.nssslpersonalityssl. A nickname that is not in the "
-        "certificate database keeps the former certificate in use and is reported in the log and "
-        "by `mailfront status`.",
+        "certificates of encryption.rsa.nssslpersonalityssl. TOKEN:NICKNAME names one on a PKCS#11 "
+        "token by the token's label, or by the module's name where it has one token. A nickname "
+        "that is not in the certificate database keeps the former certificate in use and is "
+        "reported in the log and by `mailfront status`.",
+        Effect.LIVE,
+    )
+
+
+def _fallback(service: str, title: str) -> Option:
+    return Option(
+        f"local.{service}.fallbacknicknames",
+        Names(),
+        "",
+        f"Nicknames of the certificates for {title} while a token that has its private key is "
+        "gone. Certificates of its personality that need no token are presented first, without "
+        "this option. Empty: STARTTLS is refused as temporarily unavailable and handshakes end "
+        "with an alert until the token is back.",
         Effect.LIVE,
     )
 
@@ -110,6 +124,14 @@ OPTIONS = (
         Effect.LIVE,
     ),
     Option(
+        "encryption.rsa.nsssltoken",
+        Text("name of a token"),
+        "internal",
+        "The token that holds the certificates of encryption.rsa.nssslpersonalityssl whose "
+        "nicknames name none: `internal`, or the label of a PKCS#11 token.",
+        Effect.LIVE,
+    ),
+    Option(
         "encryption.tlsprofile",
         Choice(TLS_PROFILES),
         "intermediate",
@@ -174,6 +196,27 @@ OPTIONS = (
         Effect.LIVE,
     ),
     Option(
+        "local.ssl.invalidclientcert",
+        Choice(("password", "alert")),
+        "password",
+        "What becomes of a client whose certificate is asked for (clientauth = request) and "
+        "identifies nobody: it is of an unknown CA, has expired, is revoked or not made for "
+        "clients. password: it goes on as if it had none, for clients present certificates "
+        "that mean nothing to us (other mail servers do). alert: the handshake ends with the alert "
+        "that says why.",
+        Effect.LIVE,
+    ),
+    Option(
+        "local.ssl.crlexpired",
+        Choice(("hard", "soft")),
+        "hard",
+        "What becomes of clients whose CA has a revocation list (`msgcert add-crl`) that is past "
+        "its next update. hard: their certificates identify nobody until a new list is added, as "
+        "in other servers, for who is revoked cannot be told. soft: only those on the old list do "
+        "not; a CA whose new list does not arrive then lets in whom it has revoked since.",
+        Effect.LIVE,
+    ),
+    Option(
         "local.ssl.ticketlifetime",
         Integer(1, 168, "hours"),
         "12",
@@ -202,6 +245,7 @@ OPTIONS = (
         Effect.LIVE,
     ),
     *(_nicknames(service, title) for service, title in SERVICES.items()),
+    *(_fallback(service, title) for service, title in SERVICES.items()),
     *(option for each in SERVICES.items() for option in _policy_of_service(*each)),
     *(_session_tickets(service, title) for service, title in SERVICES.items()),
 )

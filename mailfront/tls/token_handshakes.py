@@ -1,0 +1,182 @@
+"""Handshakes whose private key is on a token, in a few threads beside the event loop.
+
+A signature takes a hardware token 2 to 50 ms, during which a loop that waited would serve nobody;
+OpenSSL is called without the interpreter's lock, so a thread can wait. `TokenRecords` takes the
+place of `TlsRecords` for such a connection: its `handshake` begins a step elsewhere, answers "not
+yet", and what the owner gave is called when there is more. OpenSSL's own BIOs belong to the thread
+meanwhile; what arrives is kept apart, so its amount is bounded by what one event delivers.
+
+The threads are as many as signatures are asked of tokens at once; the handshakes that wait for one
+are bounded by the listener's turns. A module can be begun anew only while none of them signs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import ssl
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from mailfront.errors import TokenError
+from mailfront.tls.pkcs11_provider import pkcs11_provider
+from mailfront.tls.records import TlsRecords
+
+_log = logging.getLogger("mailfront.tls")
+
+THREADS = 8
+# A signature that takes longer than this is taken for one that will never be.
+_PATIENCE = 15.0
+
+Step = Callable[[], None]
+
+
+class SigningThreads:
+    """At most `THREADS` threads, started when needed. They end with the process: a token that
+    never answers must not keep it."""
+
+    def __init__(self) -> None:
+        self._steps: queue.SimpleQueue[Step] = queue.SimpleQueue()
+        self._threads = 0
+        self._waiting = 0
+        self._signing = 0
+        self._state = threading.Condition()
+        self._suspected = False
+
+    def submit(self, step: Step) -> None:
+        """Have `step` called by one of the threads."""
+        with self._state:
+            self._waiting += 1
+            if self._waiting + self._signing > self._threads and self._threads < THREADS:
+                self._threads += 1
+                threading.Thread(
+                    target=self._work, name=f"token-{self._threads}", daemon=True
+                ).start()
+        self._steps.put(step)
+
+    def suspect(self) -> None:
+        """A token did not sign."""
+        self._suspected = True
+
+    def were_suspected(self) -> bool:
+        """Whether a token did not sign since the last call."""
+        suspected, self._suspected = self._suspected, False
+        return suspected
+
+    def alone(self, work: Callable[[], None]) -> None:
+        """Call `work` while no step runs. Raises `TokenError` if one does not end."""
+        with self._state:
+            if not self._state.wait_for(lambda: self._signing == 0, _PATIENCE):
+                raise TokenError("a token is still busy with a signature", temporary=True)
+            # Holding the condition keeps every thread from beginning a step.
+            work()
+
+    def _work(self) -> None:
+        while True:
+            step = self._steps.get()
+            with self._state:
+                self._waiting -= 1
+                self._signing += 1
+            try:
+                step()
+            except Exception:
+                _log.exception("a handshake with a token's key failed in an unexpected way")
+            finally:
+                with self._state:
+                    self._signing -= 1
+                    self._state.notify_all()
+
+
+@cache
+def signing_threads() -> SigningThreads:
+    """The threads of this process."""
+    return SigningThreads()
+
+
+def renew_module(library: Path, *, finalise: bool) -> None:
+    """Begin anew with a module whose tokens came back (`Pkcs11Provider.renew`)."""
+    try:
+        signing_threads().alone(lambda: pkcs11_provider().renew(library, finalise=finalise))
+    except TokenError as failure:
+        _log.warning("the PKCS#11 module %s cannot be begun anew: %s", library, failure)
+
+
+class TokenRecords(TlsRecords):
+    """Like `TlsRecords`, but the handshake's steps are taken by the signing threads; `go_on` is
+    called in the loop when `handshake` has something new to tell."""
+
+    __slots__ = ("_arrived", "_failure", "_finished", "_go_on", "_in_thread", "_inner", "_loop")
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        ask: Callable[[ssl.SSLObject], None],
+        go_on: Callable[[], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(context, ask=ask)
+        # What OpenSSL reads and writes; the owner's side gets BIOs of its own meanwhile.
+        self._inner = self.incoming, self.outgoing
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._go_on = go_on
+        self._loop = loop
+        self._in_thread = False
+        self._finished = False
+        self._failure: ssl.SSLError | None = None
+
+    def handshake(self) -> bool:
+        """Begin the next step if there is input for it; whether the handshake is finished."""
+        if self._failure is not None:
+            raise self._failure
+        if self._finished:
+            return True
+        if not self._in_thread and self.incoming.pending:
+            if self._ask is not None:
+                ask, self._ask = self._ask, None
+                ask(self.tls)
+            self._in_thread = True
+            self._inner[0].write(self.incoming.read())
+            signing_threads().submit(self._step)
+        return False
+
+    def _step(self) -> None:
+        """In a thread: one step with OpenSSL's own BIOs."""
+        failure: ssl.SSLError | None = None
+        finished = False
+        try:
+            self.tls.do_handshake()
+            finished = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            failure = error
+            if _is_ours(error):
+                signing_threads().suspect()
+        try:
+            self._loop.call_soon_threadsafe(self._step_done, finished, failure)
+        except RuntimeError:
+            # The loop has ended, and its connections with it.
+            return
+
+    def _step_done(self, finished: bool, failure: ssl.SSLError | None) -> None:
+        self._in_thread = False
+        self._failure, self._finished = failure, finished
+        incoming, outgoing = self._inner
+        if not finished:
+            self.outgoing.write(outgoing.read())
+            self._note_group()
+        else:
+            # From here on as without a token: the loop alone has to do with OpenSSL.
+            written = self.outgoing.read() + outgoing.read()
+            incoming.write(self.incoming.read())
+            self.incoming, self.outgoing = incoming, outgoing
+            self.outgoing.write(written)
+        self._go_on()
+
+
+def _is_ours(failure: ssl.SSLError) -> bool:
+    """Whether it is not the peer's fault: OpenSSL then names a library, and no reason."""
+    return not failure.reason or failure.reason.endswith("LIB")
