@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 )
 
 from mailfront.keystore import formats
-from mailfront.keystore.nicknames import INTERNAL_TOKEN
+from mailfront.keystore.nicknames import INTERNAL_TOKEN, QualifiedNickname
 from mailfront.keystore.trust import TrustFlags
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ class CertificateRecord:
     trust: TrustFlags
     has_key: bool
     token: str = INTERNAL_TOKEN
+
+    @property
+    def qualified_nickname(self) -> str:
+        """The nickname as options name it: with its token in front, unless that is internal."""
+        return str(QualifiedNickname(self.token, self.nickname))
 
     @property
     def key_on_other_token(self) -> bool:
@@ -67,6 +72,11 @@ class PendingKey:
     nickname: str
     public_key: CertificatePublicKeyTypes
     token: str = INTERNAL_TOKEN
+
+    @property
+    def qualified_nickname(self) -> str:
+        """The nickname as options name it: with its token in front, unless that is internal."""
+        return str(QualifiedNickname(self.token, self.nickname))
 
     @cached_property
     def key_type(self) -> str:

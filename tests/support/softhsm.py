@@ -15,7 +15,11 @@ from pathlib import Path
 import pkcs11
 import pytest
 
+from mailfront.configuration.home import ServerRoot
 from mailfront.interfaces.secret import Secret
+from mailfront.keystore.passwords import write_password
+from mailfront.keystore.pkcs11.attributes import TolerantAttributes
+from mailfront.keystore.pkcs11.modules import Module, changing_modules
 from tests.support.peers import require_program
 
 # Debian's place, and those of other distributions.
@@ -75,20 +79,33 @@ class SoftHsm:
         return self._tool({"USER_PIN": self.pins[label].reveal()}, *login, *map(str, arguments))
 
     @contextmanager
-    def session(self, label: str, *, read_write: bool = True) -> Iterator[pkcs11.Session]:
-        """Open a session of this process on a token, logged in.
+    def in_this_process(self) -> Iterator[None]:
+        """Let the module show these tokens to this process during the block.
 
         SoftHSM reads its configuration once, so the module is finalised afterwards.
         """
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SOFTHSM2_CONF", str(self.configuration))
-            library = pkcs11.lib(str(self.library))
             try:
-                token = library.get_token(token_label=label)
-                with token.open(rw=read_write, user_pin=self.pins[label].reveal()) as session:
-                    yield session
+                yield
             finally:
-                library.finalize()
+                pkcs11.lib(str(self.library)).finalize()
+
+    @contextmanager
+    def session(self, label: str, *, read_write: bool = True) -> Iterator[pkcs11.Session]:
+        """Open a session of this process on a token, logged in; within `in_this_process`."""
+        token = pkcs11.lib(str(self.library)).get_token(token_label=label)
+        pin = self.pins[label].reveal()
+        mapper = TolerantAttributes()
+        with token.open(rw=read_write, user_pin=pin, attribute_mapper=mapper) as session:
+            yield session
+
+    def install_into(self, root: ServerRoot) -> None:
+        """Install the module in a server root, and write the PINs of all tokens there."""
+        with changing_modules(root) as modules:
+            modules.add(Module("softhsm", self.library))
+        for label, pin in self.pins.items():
+            write_password(root.sslpassword_conf, label, pin)
 
     def _tool(self, secret: dict[str, str], *arguments: str) -> str:
         program = require_program("pkcs11-tool", "opensc")

@@ -206,7 +206,7 @@ def _warn(record: CertificateRecord) -> None:
 
 def tell_about(record: CertificateRecord, chain: Chain, done: str) -> None:
     """Say what was done with a certificate, and what clients will have against it."""
-    nickname, certificate = record.nickname, record.certificate
+    nickname, certificate = record.qualified_nickname, record.certificate
     expires = certificate.not_valid_after_utc.astimezone().date()
     issuers = len(record.chain)
     print_message(

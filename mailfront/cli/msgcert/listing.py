@@ -27,7 +27,7 @@ from mailfront.errors import OperatorError
 from mailfront.keystore import chain
 from mailfront.keystore.expiry import ValidityState, days_left, validity_state
 from mailfront.keystore.formats import alternative_names, name_text
-from mailfront.keystore.nicknames import INTERNAL_TOKEN, QualifiedNickname
+from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.records import CertificateRecord, Inventory, PendingKey
 
 EXIT_EXPIRING = 3
@@ -189,20 +189,15 @@ def _shortened(text: str) -> str:
 
 
 def _pending_line(key: PendingKey) -> _Line:
-    cells = (_alias(key), _PENDING, "", "", "", "", "", key.key_description, "")
+    cells = (key.qualified_nickname, _PENDING, "", "", "", "", "", key.key_description, "")
     return _Line(cells)
-
-
-def _alias(entry: CertificateRecord | PendingKey) -> str:
-    """The nickname as options want it."""
-    return str(QualifiedNickname(entry.token, entry.nickname))
 
 
 def _cells(record: CertificateRecord, now: datetime) -> tuple[str, ...]:
     certificate = record.certificate
     same = certificate.subject == certificate.issuer
     return (
-        _alias(record),
+        record.qualified_nickname,
         _local_minute(certificate.not_valid_before_utc),
         _local_minute(certificate.not_valid_after_utc),
         "y" if is_self_signed(record) else "n",

@@ -157,7 +157,8 @@ def tell_about_self_signed(record: CertificateRecord, done: str) -> None:
     """Say what was done with a self-signed certificate, and its fingerprint."""
     expires = record.certificate.not_valid_after_utc.astimezone().date()
     print_message(
-        f"{done} the self-signed certificate {record.nickname} ({record.key_description}), "
+        f"{done} the self-signed certificate {record.qualified_nickname} "
+        f"({record.key_description}), "
         f"which expires on {expires.isoformat()}"
     )
     print_message(f"SHA-256 fingerprint: {record.sha256}")

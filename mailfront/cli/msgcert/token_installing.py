@@ -53,10 +53,9 @@ def add_on_token(arguments: argparse.Namespace) -> int:
         if key.nickname != arguments.alias:
             token.rename_key(key, arguments.alias)
         record = token.require(arguments.alias).record((*chain.presented, *known))
-    tell_about(record, chain, f"installed on the token {record.token!r}")
+    tell_about(record, chain, "installed")
     if key.nickname != arguments.alias:
         print_message(f"note: its key waited as {key.nickname}")
-    print_message(f"services present it by the nickname {record.token}:{record.nickname}")
     return 0
 
 
@@ -143,9 +142,9 @@ def renew_on_token(arguments: argparse.Namespace) -> int:
             require_strength(renewed.public_key())
         token.replace_certificate(present, chain.presented, present.key)
         record = token.require(arguments.alias).record((*chain.presented, *known))
-    tell_about(record, chain, f"renewed on the token {record.token!r}")
+    tell_about(record, chain, "renewed")
     for loss in losses(former.certificate, record.certificate):
-        print_message(f"WARNING: {record.nickname}: {loss}")
+        print_message(f"WARNING: {record.qualified_nickname}: {loss}")
     return 0
 
 

@@ -36,6 +36,7 @@ from mailfront.configuration.home import ServerRoot
 from mailfront.errors import TokenError
 from mailfront.keystore.expiry import days_left
 from mailfront.keystore.importing import issuers_in
+from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.pkcs11.external_token import open_external_token
 from mailfront.keystore.pkcs11.sessions import TokenDescription, describe_token, tokens
 from mailfront.keystore.pkcs11.token_records import TokenCertificate, TokenContents
@@ -71,6 +72,7 @@ def list_all_tokens(arguments: argparse.Namespace) -> int:
     """List the internal token and all others; one that cannot be opened is told."""
     if arguments.json:
         return _list_all_as_json(arguments)
+    print_line(f"Token: {INTERNAL_TOKEN}")
     status = LIST.run(arguments)
     pages, failed = _all_pages(arguments)
     for page in pages:

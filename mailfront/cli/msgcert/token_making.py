@@ -68,11 +68,10 @@ def add_self_signed_on_token(arguments: argparse.Namespace) -> int:
             token.remove_key(key)
             raise
         record = token.require(arguments.alias).record()
-    tell_about_self_signed(record, f"made on the token {key.token!r}")
+    tell_about_self_signed(record, "made")
     tell_protection(key)
     for note in notes_on(subject, given, kind):
         print_message(note)
-    print_message(f"services present it by the nickname {key.token}:{key.nickname}")
     return 0
 
 
@@ -114,7 +113,7 @@ def renew_self_signed_on_token(arguments: argparse.Namespace) -> int:
         )
         token.replace_certificate(present, (renewed,), present.key)
         record = token.require(arguments.alias).record()
-    tell_about_self_signed(record, f"renewed on the token {record.token!r}")
+    tell_about_self_signed(record, "renewed")
     return 0
 
 

@@ -102,32 +102,20 @@ def require_certificate(contents: TokenContents, nickname: str) -> TokenCertific
         if any(key.nickname == nickname for key in contents.keys):
             raise KeystoreError(
                 f"{contents.token}:{nickname} is a key without certificate on this token",
-                remedy=f"install the CA's answer with `msgcert add-cert --token "
-                f'"{contents.token}" {nickname} FILE`',
+                remedy="install the CA's answer with `msgcert add-cert "
+                f'"{contents.token}:{nickname}" FILE`',
             )
-        unknown = unknown_nickname(nickname, {one.nickname for one in contents.certificates})
+        near = unknown_nickname(nickname, {one.nickname for one in contents.certificates}).remedy
+        listed = f'`msgcert list-certs --token "{contents.token}"` shows what is there'
         raise KeystoreError(
             f"there is no certificate with the nickname {nickname!r} on the token "
             f"{contents.token!r}",
-            remedy=unknown.remedy,
+            remedy=near if near.startswith("did you mean") else listed,
         )
     if len({one.certificate for one in named}) > 1:
         raise ambiguous(contents.token, nickname, named)
     # The same certificate twice is one; that with the key counts.
     return next((one for one in named if one.key is not None), named[0])
-
-
-def require_key(contents: TokenContents, nickname: str) -> TokenKey:
-    """Return the private key with that nickname. Raises `KeystoreError` as `find_certificate`."""
-    named = [key for key in contents.keys if key.nickname == nickname]
-    if not named:
-        raise KeystoreError(
-            f"there is no private key with the nickname {nickname!r} on the token "
-            f"{contents.token!r}",
-        )
-    if len(named) > 1:
-        raise ambiguous(contents.token, nickname, named)
-    return named[0]
 
 
 def find_private_key(session: pkcs11.Session, public_key_der: bytes) -> TokenKey | None:

@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pkcs11
 from pkcs11._pkcs11 import lib as Library  # noqa: N812 (the class behind pkcs11.lib)
@@ -124,6 +125,21 @@ def open_token(
         # A token that was removed has closed it already.
         with contextlib.suppress(pkcs11.PKCS11Error):
             session.close()
+        if read_write:
+            _note_change(root)
+
+
+def change_file(root: ServerRoot) -> Path:
+    """What is touched when something on a token may have changed, so that a server looks."""
+    return root.certdb_directory / "pkcs11" / "changed"
+
+
+def _note_change(root: ServerRoot) -> None:
+    path = change_file(root)
+    # Without it the server sees the change at its next regular look.
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
 
 
 def token_error(error: pkcs11.PKCS11Error, what: str) -> TokenError:
@@ -218,7 +234,8 @@ def _find(root: ServerRoot, name: str) -> _Found:
     labels = ", ".join(repr(found.description.label) for found in everything) or "none"
     raise TokenError(
         f"there is no token {name!r}",
-        remedy=f"present are {labels}; is it connected?",
+        remedy=f"present are {labels}; is it connected? `mailfront modutil -add NAME -libfile PATH` "
+        "adds the module of another",
         temporary=True,
     )
 
