@@ -62,6 +62,11 @@ class RevocationTable:
             raise self._altered("a revocation list was removed")
         return found
 
+    def issuers(self) -> list[bytes]:
+        """The CAs that have, or should have, a list; nothing is proved of the lists."""
+        listed = self._manifest.beginning_with(MANIFEST_PREFIX)
+        return [bytes.fromhex(name.removeprefix(MANIFEST_PREFIX)) for name in listed]
+
     def read(self, issuer: bytes) -> tuple[x509.Certificate, bytes] | None:
         """The CA's certificate and its list (DER), or None if there is none."""
         row = self._connection.execute(_SELECT_LIST, (issuer,)).fetchone()

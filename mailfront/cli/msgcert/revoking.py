@@ -14,7 +14,7 @@ from mailfront.cli.msgcert.access import open_token
 from mailfront.cli.msgcert.removing import confirmed
 from mailfront.cli.msgcert.subcommand import Subcommand
 from mailfront.cli.msgcert.trusting import require_authority
-from mailfront.cli.output import print_json, print_message, print_table, printable
+from mailfront.cli.output import JsonValue, print_json, print_message, print_table, printable
 from mailfront.errors import KeystoreError
 from mailfront.keystore.certificate_files import read_certificates
 from mailfront.keystore.formats import name_text
@@ -118,7 +118,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _record(
     authority: x509.Certificate, found: RevocationList, now: datetime
-) -> dict[str, str | int | bool | None]:
+) -> dict[str, JsonValue]:
     return {
         "ca": name_text(authority.subject),
         "id": _id(authority),
@@ -133,9 +133,7 @@ def _record(
 def _remove(arguments: argparse.Namespace) -> int:
     with open_token(arguments) as token:
         issuer = _issuer_of(token, arguments.ca)
-        what = (
-            f"the revocation list of {printable(arguments.ca)}; whom it revoked may come in again"
-        )
+        what = f"the revocation list of {arguments.ca} (whom it revoked may come in again)"
         if not arguments.yes and not confirmed(what):
             print_message("nothing was removed")
             return 1
@@ -152,9 +150,9 @@ def _remove(arguments: argparse.Namespace) -> int:
 def _issuer_of(token: InternalToken, name: str) -> bytes:
     if len(name) == _ID_DIGITS and token.find(name) is None:
         with token.revocation_lists() as table:
-            for stored in table.stored():
-                if stored.issuer.hex()[:_ID_DIGITS] == name.lower():
-                    return stored.issuer
+            for issuer in table.issuers():
+                if issuer.hex()[:_ID_DIGITS] == name.lower():
+                    return issuer
     return authority_key(_authority(token, name))
 
 
