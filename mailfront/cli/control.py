@@ -63,6 +63,8 @@ def run_status(arguments: argparse.Namespace) -> int:
             print_line(_server_names(status.server_names))
         for line in _stapled(status):
             print_line(line)
+        for line in _client_certificates(status):
+            print_line(line)
         print_line(
             f"mailfront {status.version}, process {status.pid}, {status.event_loop}, "
             f"since {status.started:%Y-%m-%d %H:%M} UTC"
@@ -103,6 +105,17 @@ def print_ports(status: ServerStatus) -> None:
     print_table(
         ["Service", "Address", "TLS", "Nickname", "Expires", "SHA-256", "Connections"], rows
     )
+
+
+def _client_certificates(status: ServerStatus) -> list[str]:
+    """Which ports ask for what certificates, those that ask alike on one line."""
+    asking: dict[str, list[str]] = {}
+    for port in status.ports:
+        if port.client_certificates:
+            names = asking.setdefault(port.client_certificates, [])
+            if port.name not in names:
+                names.append(port.name)
+    return [f"client certificates on {', '.join(names)}: {what}" for what, names in asking.items()]
 
 
 def _server_names(names: ServerNamesStatus) -> str:

@@ -13,7 +13,8 @@ class PortStatus:
     """One listening port. `tls` is `implicit`, `starttls` or `none`. `fingerprint` is of the
     certificate served, `keystore_fingerprint` of the one that options and keystore ask for, both
     divided by commas where there are several; `problem` is empty or says why they differ.
-    `policy` is the dated name of the TLS policy in force."""
+    `policy` is the dated name of the TLS policy in force, `client_certificates` what clients are
+    asked for: `request` or `require`, and the CAs' names; empty where nobody is asked."""
 
     service: str
     name: str
@@ -27,6 +28,7 @@ class PortStatus:
     problem: str = ""
     keystore_fingerprint: str = ""
     policy: str = ""
+    client_certificates: str = ""
 
     @property
     def is_outdated(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -172,6 +172,22 @@ class InternalToken:
                     credentials[row.nickname] = SealedCredentials(entry, row, self._keys)
         missing = manifest.missing(row.nickname for row in rows)
         return Inventory(tuple(records), tuple(altered), tuple(pending), missing, credentials)
+
+    def client_authorities(self) -> Sequence[CertificateRecord]:
+        """Return the intact certificates that are trusted as CAs for clients, by nickname."""
+        with self._reading() as (connection, manifest):
+            found = connection.execute(
+                f"{change.SELECT_ROWS} WHERE trust LIKE '%T%' ORDER BY nickname"
+            ).fetchall()
+        records = []
+        for columns in found:
+            with suppress(KeystoreError):
+                records.append(self._present(Row(*columns), manifest))
+        return [
+            record
+            for record in records
+            if isinstance(record, CertificateRecord) and TrustFlags.CLIENTS in record.trust
+        ]
 
     def find(self, nickname: str) -> CertificateRecord | None:
         """Return the certificate with that nickname, or None, also for a key without certificate.

@@ -67,10 +67,11 @@ class ServicePort:
         limits: ConnectionLimits,
         turns: HandshakeTurns,
         counters: Counters,
+        client_authentication: ClientAuthentication | None = None,
     ) -> None:
         self.settings = settings
         self.slot = slot
-        self.client_authentication = ClientAuthentication()
+        self.client_authentication = client_authentication or ClientAuthentication()
         self.service = settings.name
         self.implicit_tls = settings.implicit_tls
         self.handshake_timeout = settings.handshake_timeout

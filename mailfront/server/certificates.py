@@ -173,6 +173,11 @@ class ServiceContexts:
         changes_at = self.names.changes_at if self.names is not None else None
         return changes_at is not None and now > changes_at
 
+    @property
+    def degraded(self) -> bool:
+        """Whether a token is gone that a service wants."""
+        return any(slot.degraded for slot in self.slots.values())
+
     def problems(self) -> list[str]:
         """Why services present an older certificate than the one configured."""
         of_services = [

@@ -25,6 +25,7 @@ from mailfront.configuration.msg_conf import Configuration, load_configuration
 from mailfront.interfaces.status import CertificateStatus
 from mailfront.interfaces.tasks import start_task
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.keystore import Keystore
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password, warning_about
 from mailfront.keystore.watch import KeystoreWatch
@@ -82,7 +83,9 @@ def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
         for warning in unavailable_settings():
             _log.warning(warning)
         token = InternalToken.open(root.certificate_database, password)
-        server = _Server(root, configuration, token, watch)
+        keystore = Keystore(root, token)
+        keystore.look_at_tokens()
+        server = _Server(root, configuration, keystore, watch)
         loop_factory = (
             uvloop.new_event_loop
             if configuration.string("service.eventloop") == "uvloop"
@@ -112,17 +115,18 @@ class _Server:
         self,
         root: ServerRoot,
         configuration: Configuration,
-        token: InternalToken,
+        keystore: Keystore,
         watch: KeystoreWatch,
     ) -> None:
         self._root = root
         self._configuration = configuration
         self._stapling = Stapling(root.ocsp_directory)
         self._contexts = ServiceContexts(ALPN, self._stapling)
-        self._contexts.load(configuration, token)
+        token = keystore.internal
+        self._contexts.load(configuration, keystore)
         self._contexts.client_certificates.load(configuration, token)
         self._directory_trust = DirectoryTrust(configuration, token)
-        self._reloader = Reloader(root, configuration, token, watch, self._contexts)
+        self._reloader = Reloader(root, configuration, token, watch, self._contexts, keystore)
         self._reloader.on_keystore = self._directory_trust.update
         self._counters = Counters()
         self._expiry = ExpiryWatch()

@@ -20,6 +20,7 @@ from mailfront.configuration.registry import REGISTRY
 from mailfront.errors import OperatorError
 from mailfront.interfaces.status import CertificateStatus
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.keystore import Keystore
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password
 from mailfront.keystore.watch import KeystoreWatch
@@ -27,6 +28,8 @@ from mailfront.server.certificates import ServiceContexts, nicknames_of
 from mailfront.server.expiry_watch import certificates_in_use, renew_self_signed_in_use
 from mailfront.server.linked_certificates import LinkedCertificates
 from mailfront.server.named_certificates import needing_attention
+from mailfront.server.token_watch import TokenWatch
+from mailfront.tls.pkcs11_provider import settled_provider
 
 _log = logging.getLogger("mailfront.reload")
 
@@ -46,6 +49,7 @@ class Reloader:
         token: InternalToken,
         watch: KeystoreWatch,
         contexts: ServiceContexts,
+        keystore: Keystore | None = None,
     ) -> None:
         self.problem = ""
         self.on_change: Callable[[Sequence[str]], None] = _nobody
@@ -56,6 +60,8 @@ class Reloader:
         self._started_with = configuration
         self._current = configuration
         self._token = token
+        self._keystore = keystore or Keystore(root, token)
+        self._tokens = TokenWatch(root, self._keystore)
         self._database = _identity(root.certificate_database)
         self._watch = watch
         self._contexts = contexts
@@ -82,11 +88,16 @@ class Reloader:
             keystore_changed = self._watch.changed()
             overdue = self._retry_at is not None and time.monotonic() > self._retry_at
             overdue = overdue or self._contexts.choice_is_due(datetime.now(UTC))
-            if forced or keystore_changed or overdue or file != self._file:
+            tokens = self._tokens.due(gone=self._contexts.degraded) or (
+                forced and self._keystore.has_modules
+            )
+            if self._keystore.tokens():
+                await asyncio.to_thread(settled_provider)
+            if forced or keystore_changed or overdue or tokens or file != self._file:
                 reread = forced or file != self._file
                 self._file = file
                 changed, refused = await asyncio.to_thread(
-                    self._take_over, reread=reread, told=forced
+                    self._take_over, reread=reread, told=forced, tokens=tokens
                 )
                 self._retry_at = None
                 self.on_change(changed)
@@ -96,7 +107,9 @@ class Reloader:
             elif self._retry_at is None:
                 self._retry_at = time.monotonic() + RETRY_SECONDS
 
-    def _take_over(self, *, reread: bool, told: bool) -> tuple[Sequence[str], Sequence[str]]:
+    def _take_over(
+        self, *, reread: bool, told: bool, tokens: bool
+    ) -> tuple[Sequence[str], Sequence[str]]:
         """Return the services that got a new context, and those that were refused one."""
         before = {service: slot.refusals for service, slot in self._contexts.slots.items()}
         try:
@@ -105,7 +118,10 @@ class Reloader:
             self._reopen_if_replaced()
             self._linked.reread(self._token)
             self.on_keystore(self._token)
-            changed = self._contexts.load(self._current, self._token)
+            self._keystore.changed()
+            if tokens:
+                self._tokens.look()
+            changed = self._contexts.load(self._current, self._keystore, recheck=tokens)
             self._contexts.client_certificates.load(self._current, self._token)
         except OperatorError as failure:
             self._report(str(failure))
@@ -139,7 +155,7 @@ class Reloader:
 
     def _certificates_in_use(self, now: datetime) -> list[CertificateStatus]:
         def found() -> list[CertificateStatus]:
-            return certificates_in_use(self._current, self._token, self._contexts.slots, now)
+            return certificates_in_use(self._current, self._keystore, self._contexts.slots, now)
 
         in_use = found()
         if self._current.boolean("local.ssl.autorenewselfsigned") and renew_self_signed_in_use(
@@ -151,7 +167,7 @@ class Reloader:
     def problems(self) -> list[str]:
         """What was not taken over: from the configuration, the keystore, or linked files."""
         known = dict.fromkeys(each for each in (self.problem, self._expiry_problem) if each)
-        return [*known, *self._linked.problems]
+        return [*known, *self._linked.problems, *self._keystore.module_faults()]
 
     def waiting_for_restart(self) -> list[str]:
         """Options changed since the start that do not take effect live."""
@@ -170,7 +186,7 @@ class Reloader:
         password = read_password(self._root.sslpassword_conf, INTERNAL_TOKEN)
         token = InternalToken.open(self._root.certificate_database, password)
         self._token.close()
-        self._token = token
+        self._token = self._keystore.internal = token
         self._database = (*database, 0)
 
     def _report(self, problem: str) -> None:

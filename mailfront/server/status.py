@@ -71,6 +71,7 @@ class StatusReport:
             problem=port.slot.problem,
             keystore_fingerprint=port.slot.wanted_fingerprint if presents else "",
             policy=context.policy.name if context is not None and presents else "",
+            client_certificates=port.client_authentication.description if presents else "",
         )
 
     def _tls(self, port: ServicePort) -> str:

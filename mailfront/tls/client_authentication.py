@@ -101,27 +101,40 @@ class ClientAuthentication:
     """One port's way with client certificates; may be told otherwise at any time."""
 
     def __init__(self) -> None:
-        self._trust: ClientTrust | None = None
-        self._refuses = False
-        self.asking = Asking.OFF
+        # One object, so that one assignment changes all of it at once.
+        self._state: tuple[Asking, ClientTrust | None, bool] = (Asking.OFF, None, False)
 
     def follow(self, asking: Asking, trust: ClientTrust | None, *, refuses: bool) -> None:
         """From now on ask so, for certificates of the CAs of `trust`; where it has none, clients
         are asked only if a certificate is required. `refuses`: a certificate with a fault ends
         the handshake."""
-        self.asking, self._trust, self._refuses = asking, trust, refuses
+        self._state = asking, trust, refuses
+
+    @property
+    def asking(self) -> Asking:
+        """Whether clients are to be asked."""
+        return self._state[0]
 
     @property
     def authorities(self) -> tuple[str, ...]:
         """The names of the CAs whose certificates are asked for; none if nobody is asked."""
-        trust = self._trust
-        return trust.subjects if trust is not None and self.asking is not Asking.OFF else ()
+        asking, trust, _ = self._state
+        return trust.subjects if trust is not None and asking is not Asking.OFF else ()
+
+    @property
+    def description(self) -> str:
+        """What clients are asked for, for people; empty if they are not asked."""
+        names = "; ".join(self.authorities)
+        if self.asking is Asking.REQUIRE:
+            return f"require: {names or 'no CA is trusted for clients'}"
+        return f"request: {names}" if names else ""
 
     def ask(self, tls: ssl.SSLObject) -> None:
         """Ask the client of a handshake that has not begun, if it is to be asked. Raises
         `ssl.SSLError` if a certificate is required and cannot be asked for."""
-        trust, requires = self._trust, self.asking is Asking.REQUIRE
-        if self.asking is Asking.OFF or not (requires or self.authorities):
+        asking, trust, refuses = self._state
+        requires = asking is Asking.REQUIRE
+        if asking is Asking.OFF or not (requires or (trust is not None and trust.subjects)):
             return
         pointer = connection_bridge.connection_pointer(tls)
         if pointer is None or trust is None or not isinstance(tls, MailSslObject):
@@ -130,8 +143,7 @@ class ClientAuthentication:
                 failure.reason = "CLIENT_CERTIFICATE_CANNOT_BE_ASKED_FOR"
                 raise failure
             return
-        refuses = requires or self._refuses
-        request = CertificateRequest(trust, requires=requires, refuses=refuses)
+        request = CertificateRequest(trust, requires=requires, refuses=requires or refuses)
         bridge.ask(pointer, require=requires)
         trust.list_names(pointer)
         _requests[pointer] = tls.certificate_request = request

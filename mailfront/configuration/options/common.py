@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from mailfront.configuration.option import Option
-from mailfront.configuration.option_types import Boolean, Integer
+from mailfront.configuration.option import Effect, Option
+from mailfront.configuration.option_types import Boolean, Choice, Integer
 
 HIGHEST_PORT = 65535
 MOST_SESSIONS = 1_000_000
+
+CLIENT_AUTHENTICATION = ("off", "request", "require")
 
 PORT = Integer(1, HIGHEST_PORT)
 
@@ -68,6 +70,20 @@ def plaintext_minimum_cipher(service: str, title: str, refusal: str) -> Option:
         "0: also in clear text, which anybody on the way can read. -1: never, not even inside TLS. "
         "So it was in the original before release 6.3. The original's default is 0; here it is "
         "128, because no password travels in clear by default (RFC 8314).",
+    )
+
+
+def client_authentication(service: str, title: str, default: str = "request") -> Option:
+    """Return the option that decides whether clients are asked for certificates."""
+    return Option(
+        f"service.{service}.clientauth",
+        Choice(CLIENT_AUTHENTICATION),
+        default,
+        f"Whether clients of {title} are asked for a certificate when TLS begins. request: as soon "
+        "as at least one CA is trusted for clients (`msgcert set-trust CA --trust client`); one "
+        "without a certificate goes on without. require: who presents no certificate of such a CA "
+        "is refused, with a TLS alert. off: never.",
+        Effect.LIVE,
     )
 
 

@@ -6,6 +6,7 @@ from mailfront.configuration.option import Option
 from mailfront.configuration.option_types import Integer
 from mailfront.configuration.options.common import (
     HIGHEST_PORT,
+    client_authentication,
     enable,
     maximum_sessions,
     tls_ports,
@@ -22,6 +23,7 @@ OPTIONS = (
     ),
     *tls_ports("http", 443, "webmail (HTTPS)"),
     maximum_sessions("http", 6000, "webmail"),
+    client_authentication("http", "webmail"),
     Option(
         "service.http.idletimeout",
         Integer(1, 60, "minutes"),

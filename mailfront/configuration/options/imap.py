@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailfront.configuration.option import Option
 from mailfront.configuration.option_types import Integer, Size
 from mailfront.configuration.options.common import (
+    client_authentication,
     enable,
     maximum_sessions,
     plaintext_minimum_cipher,
@@ -20,6 +21,7 @@ OPTIONS = (
     use_tls("imap", "IMAP", "STARTTLS"),
     plaintext_minimum_cipher("imap", "IMAP", "LOGINDISABLED is announced"),
     maximum_sessions("imap", 4000, "IMAP"),
+    client_authentication("imap", "IMAP"),
     Option(
         "service.imap.idletimeout",
         Integer(30, 10_080, "minutes"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailfront.configuration.option import Option
 from mailfront.configuration.option_types import Integer
 from mailfront.configuration.options.common import (
+    client_authentication,
     enable,
     maximum_sessions,
     plaintext_minimum_cipher,
@@ -20,6 +21,7 @@ OPTIONS = (
     use_tls("pop", "POP3", "STLS"),
     plaintext_minimum_cipher("pop", "POP3", "USER, PASS and AUTH PLAIN are refused"),
     maximum_sessions("pop", 600, "POP3"),
+    client_authentication("pop", "POP3"),
     Option(
         "service.pop.idletimeout",
         Integer(10, 1_440, "minutes"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailfront.configuration.option import Option
 from mailfront.configuration.option_types import Size
 from mailfront.configuration.options.common import (
+    client_authentication,
     enable,
     maximum_sessions,
     plaintext_minimum_cipher,
@@ -16,6 +17,7 @@ OPTIONS = (
     enable("smtp", "SMTP, by which other servers deliver mail,"),
     port("smtp", 25, "Port of SMTP for mail from other servers; TLS by STARTTLS (RFC 3207)."),
     maximum_sessions("smtp", 2000, "SMTP"),
+    client_authentication("smtp", "SMTP between servers", default="off"),
     Option(
         "service.smtp.sizelimit",
         Size(64 * 1024, 2**31 - 1),
@@ -28,4 +30,5 @@ OPTIONS = (
     *tls_ports("submit", 465, "submission over TLS"),
     plaintext_minimum_cipher("submit", "submission", "AUTH is not offered"),
     maximum_sessions("submit", 2000, "submission"),
+    client_authentication("submit", "submission"),
 )
