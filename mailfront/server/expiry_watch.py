@@ -17,6 +17,7 @@ from mailfront.interfaces.status import CertificateStatus
 from mailfront.keystore.chain import is_self_signed
 from mailfront.keystore.expiry import days_left
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.keystore import Keystore, qualified
 from mailfront.keystore.records import CertificateRecord
 from mailfront.keystore.renewal import renew_self_signed
 from mailfront.server.certificates import nicknames_of
@@ -46,7 +47,10 @@ def renewal_due(record: CertificateRecord, now: datetime) -> bool:
 
 
 def certificates_in_use(
-    configuration: Configuration, token: InternalToken, services: Iterable[str], now: datetime
+    configuration: Configuration,
+    token: InternalToken | Keystore,
+    services: Iterable[str],
+    now: datetime,
 ) -> list[CertificateStatus]:
     """Every certificate that the options name and the keystore has, with who presents it."""
     users: dict[str, list[str]] = {}
@@ -80,7 +84,8 @@ def renew_self_signed_in_use(
     """
     linked = {link.nickname for link in token.links()}
     any_renewed = False
-    for nickname in [each.nickname for each in certificates if each.nickname not in linked]:
+    own = [each.nickname for each in certificates if qualified(each.nickname).is_internal]
+    for nickname in [nickname for nickname in own if nickname not in linked]:
         try:
             if not renewal_due(token.require(nickname), now):
                 continue
