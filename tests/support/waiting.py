@@ -9,9 +9,9 @@ from collections.abc import Callable
 DEADLINE = 20.0
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
+def eventually(condition: Callable[[], bool], what: str, *, seconds: float = DEADLINE) -> None:
     """Return once `condition` holds; fail with `what` if it does not in time."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.1)
