@@ -1,35 +1,26 @@
 """Certificates that nobody vouches for, accepted because their key is enrolled in the directory.
 
-A key is enrolled by two values of an entry: a certificate with the key in `userCertificate;binary`
-and, so that it is found, the fingerprint of the key in `mailFrontKeyFingerprint`: the SHA-256 of
-the SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) in lower-case hexadecimal, what RFC 7469 and
-others call an SPKI pin. What decides is the key in the certificate, not the fingerprint.
+Takes the certificate that a client presented and the entry found by the fingerprint of its key
+(`directory.enrolled_keys`); tells whether the entry has a certificate with the very key, and
+whether the one presented is good in all but its issuer.
 """
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from mailfront.directory.enrolled_keys import KEY_FINGERPRINT_ATTRIBUTE, key_fingerprint
 from mailfront.directory.entry import Entry
 from mailfront.errors import KeystoreError, MappingRefusedError
 from mailfront.keystore.formats import certificate_public_key_der, load_certificate
 from mailfront.protocol.ldap_filter import Equal
 
-KEY_FINGERPRINT_ATTRIBUTE = "mailFrontKeyFingerprint"
-CERTIFICATE_ATTRIBUTE = "userCertificate;binary"
-
 _CLIENT_USES = frozenset(
     (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
 )
-
-
-def key_fingerprint(certificate: x509.Certificate) -> str:
-    """Return the SHA-256 of the certificate's public key. Raises `KeystoreError`."""
-    return hashlib.sha256(certificate_public_key_der(certificate)).hexdigest()
 
 
 def pinned_condition(certificate: x509.Certificate) -> Equal:

@@ -6,7 +6,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mailfront.cli import check, ciphers, control, doctor, init, quickstart, serve, user
+from mailfront.cli import (
+    certmap_test,
+    check,
+    ciphers,
+    control,
+    doctor,
+    init,
+    quickstart,
+    serve,
+    user,
+)
 from mailfront.cli.output import run_command
 from mailfront.version import VERSION
 
@@ -30,7 +40,7 @@ examples:
 Certificates: msgcert --help. Options: configutil --help.
 Exit status: 0 done, 1 failed, 2 wrong usage."""
 
-COMMANDS = (init, quickstart, serve, check, doctor, ciphers, control, user)
+COMMANDS = (init, quickstart, serve, check, doctor, ciphers, certmap_test, control, user)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`mailfront user`: add, remove and list users of the embedded directory, and set passwords.
+"""`mailfront user`: add, remove and list users of the embedded directory, passwords and keys.
 
 Takes the parsed arguments, works on `config/users.ldif` of the server root (a running server
 reads it again within a second), prints data on stdout and messages on stderr. Passwords come from
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mailfront.authentication.password import generate_password, hash_password, scheme_problem
+from mailfront.cli import user_keys
 from mailfront.cli.output import JsonValue, print_json, print_line, print_message, print_table
 from mailfront.cli.prompt import add_password_arguments, new_password_from
 from mailfront.configuration.home import ServerRoot
@@ -24,6 +25,7 @@ from mailfront.directory.editing import (
     replace_password,
     require_free,
 )
+from mailfront.directory.enrolled_keys import enrolled_keys
 from mailfront.directory.entry import Entry
 from mailfront.directory.users_file import Users, parse_users, read_users_file
 from mailfront.errors import OperatorError
@@ -37,6 +39,8 @@ examples:
   mailfront user passwd alice@example.test --password-file new.txt
   mailfront user remove bob@example.test
   mailfront user list --json
+  mailfront user enroll-key bob@example.test bob.pem     certificate login without a CA
+  mailfront user show bob@example.test
 
 The server root is --home DIR or the variable MAILFRONT_HOME.
 """
@@ -68,6 +72,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     listing = _command(commands, "list", "list all users", run_list)
     listing.add_argument("--json", action="store_true", help="print JSON")
+
+    show = _command(commands, "show", "show a user and their enrolled keys", run_show)
+    show.add_argument("address", metavar="ADDRESS", help="the mail address")
+    show.add_argument("--json", action="store_true", help="print JSON")
+
+    user_keys.add_parsers(commands, _command)
 
     passwd = _command(commands, "passwd", "set a user's password", run_passwd)
     passwd.add_argument("address", metavar="ADDRESS", help="the mail address")
@@ -111,10 +121,35 @@ def run_list(arguments: argparse.Namespace) -> int:
         print_json([_record(entry) for entry in entries])
         return 0
     rows = [
-        (entry.user, entry.name, entry.status.value, ", ".join(_others(entry)), _password(entry))
+        (
+            entry.user, entry.name, entry.status.value, ", ".join(_others(entry)),
+            _password(entry), str(len(enrolled_keys(entry)) or "none"),
+        )
         for entry in entries
-    ]
-    print_table(("Address", "Name", "Status", "Further addresses", "Password"), rows)
+    ]  # fmt: skip
+    print_table(("Address", "Name", "Status", "Further addresses", "Password", "Keys"), rows)
+    return 0
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Show one user."""
+    path = _users_ldif(arguments)
+    entry = find_user(_users(path), checked_address(arguments.address), path)
+    if arguments.json:
+        print_json(_record(entry))
+        return 0
+    facts = (
+        ("Address", entry.user),
+        ("Uid", entry.uid),
+        ("Name", entry.name),
+        ("Status", entry.status.value),
+        ("Further addresses", ", ".join(_others(entry))),
+        ("Password", _password(entry)),
+    )
+    for title, value in facts:
+        print_line(f"{title + ':':<20}{value}".rstrip())
+    for key in enrolled_keys(entry):
+        print_line(f"{'Key:':<20}{user_keys.key_line(key)}")
     return 0
 
 
@@ -193,6 +228,7 @@ def _record(entry: Entry) -> JsonValue:
         "status": entry.status.value,
         "alternate": _others(entry),
         "password": _password(entry),
+        "keys": [user_keys.key_record(key) for key in enrolled_keys(entry)],
     }
 
 

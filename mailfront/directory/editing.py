@@ -1,4 +1,4 @@
-"""Changes to `users.ldif`: one entry added, removed or given a new password.
+"""Changes to `users.ldif`: one entry added, removed, given a new password, or a key to log in by.
 
 Takes the path and what to change; the lines of all other entries and all comments stay as they
 are. Two writers wait for each other (a lock on the directory, so no lock file is left behind);
@@ -15,10 +15,22 @@ from pathlib import Path
 
 from mailfront.configuration.durable_file import write_durably
 from mailfront.configuration.suggest import did_you_mean
+from mailfront.directory.enrolled_keys import (
+    CERTIFICATE_ATTRIBUTE,
+    KEY_FINGERPRINT_ATTRIBUTE,
+    enrolled_keys,
+    fingerprint_of,
+)
 from mailfront.directory.entry import Entry
 from mailfront.directory.users_file import Users, parse_users, read_users_file
 from mailfront.errors import AddressError, DirectoryError
-from mailfront.protocol.ldif import format_attribute, format_record, read_records
+from mailfront.protocol.ldif import (
+    Attribute,
+    Record,
+    format_attribute,
+    format_record,
+    read_records,
+)
 from mailfront.protocol.mail_address import canonical_address
 
 _NEW_FILE = b"version: 1\n"
@@ -83,9 +95,7 @@ def replace_password(path: Path, address: str, password_hash: str) -> None:
     def replace(content: bytes, users: Users) -> bytes:
         entry = find_user(users, user, path)
         lines = _lines(content)
-        record = next(
-            record for record in read_records(content, file=path) if record.line == entry.line
-        )
+        record = _record_of(content, entry, path)
         new = format_attribute("userPassword", password_hash.encode("ascii"))
         for attribute in reversed(record.attributes):
             if attribute.name == "userpassword":
@@ -95,6 +105,63 @@ def replace_password(path: Path, address: str, password_hash: str) -> None:
         return b"".join(lines)
 
     _change(path, replace)
+
+
+def enroll_key(path: Path, address: str, certificate: bytes, fingerprint: str) -> bool:
+    """Give a user a key by which they log in; `certificate` is DER. False if they have it already.
+
+    Raises `DirectoryError`, also if the key is another user's.
+    """
+    user = checked_address(address)
+    added = False
+
+    def enroll(content: bytes, users: Users) -> bytes:
+        nonlocal added
+        entry = find_user(users, user, path)
+        _require_own_key(users, entry, fingerprint, path)
+        record = _record_of(content, entry, path)
+        wanted = (
+            (CERTIFICATE_ATTRIBUTE, certificate),
+            (KEY_FINGERPRINT_ATTRIBUTE, fingerprint.encode("ascii")),
+        )
+        new = [
+            format_attribute(name, value)
+            for name, value in wanted
+            if value not in record.values(name.lower())
+        ]
+        added = bool(new)
+        lines = _lines(content)
+        end = record.attributes[-1].end - 1
+        if end and not lines[end - 1].endswith(b"\n"):
+            lines[end - 1] += b"\n"
+        lines[end:end] = new
+        return b"".join(lines)
+
+    _change(path, enroll)
+    return added
+
+
+def remove_key(path: Path, address: str, fingerprint: str) -> int:
+    """Take a key from a user: its fingerprint, and each certificate with it.
+
+    Returns how many values are gone. Raises `DirectoryError`.
+    """
+    user = checked_address(address)
+    removed = 0
+
+    def remove(content: bytes, users: Users) -> bytes:
+        nonlocal removed
+        lines = _lines(content)
+        for attribute in reversed(
+            _record_of(content, find_user(users, user, path), path).attributes
+        ):
+            if _is_of_key(attribute, fingerprint):
+                lines[attribute.line - 1 : attribute.end - 1] = []
+                removed += 1
+        return b"".join(lines)
+
+    _change(path, remove)
+    return removed
 
 
 def require_free(users: Users, address: str, path: Path) -> None:
@@ -121,6 +188,30 @@ def find_user(users: Users, user: str, path: Path) -> Entry:
             f"{user} is a further address of {entry.user}", remedy=f"name {entry.user}", file=path
         )
     return entry
+
+
+def _record_of(content: bytes, entry: Entry, path: Path) -> Record:
+    return next(record for record in read_records(content, file=path) if record.line == entry.line)
+
+
+def _require_own_key(users: Users, entry: Entry, fingerprint: str, path: Path) -> None:
+    for other in users.entries():
+        if other.user == entry.user:
+            continue
+        if any(key.fingerprint == fingerprint for key in enrolled_keys(other)):
+            raise DirectoryError(
+                f"this key is enrolled for {other.user}",
+                remedy="a key belongs to one user; remove it there, or make another",
+                file=path,
+                line=other.line,
+            )
+
+
+def _is_of_key(attribute: Attribute, fingerprint: str) -> bool:
+    if attribute.name == KEY_FINGERPRINT_ATTRIBUTE.lower():
+        return attribute.value.strip().lower() == fingerprint.encode("ascii")
+    is_certificate = attribute.name in (CERTIFICATE_ATTRIBUTE.lower(), "usercertificate")
+    return is_certificate and fingerprint_of(attribute.value) == fingerprint
 
 
 def _lines(content: bytes) -> list[bytes]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mailfront.authentication.certmap_file import read_certmap
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration, load_configuration
 from mailfront.errors import (
@@ -69,6 +70,7 @@ def check_server_root(root: ServerRoot) -> Findings:
     except OperatorError as failure:
         findings.add(failure)
     token = _open_token(root, findings)
+    _check_certmap(root, findings)
     _check_directory(root, configuration or Configuration.of({}), token, findings)
     if token is not None:
         with token:
@@ -81,6 +83,15 @@ def check_server_root(root: ServerRoot) -> Findings:
         findings.problems += login_problems(configuration)
         _check_ports(root, configuration, findings)
     return findings
+
+
+def _check_certmap(root: ServerRoot, findings: Findings) -> None:
+    if not root.certmap_conf.exists():
+        return
+    try:
+        findings.warnings += read_certmap(root.certmap_conf).certmap.warnings
+    except OperatorError as failure:
+        findings.add(failure)
 
 
 def _check_directory(
@@ -180,7 +191,7 @@ def _check_names(configuration: Configuration, token: InternalToken, findings: F
     now = datetime.now(UTC)
     configured = configured_nicknames(configuration, ALPN)
     records = token.inventory().records
-    names = CertificateNames(records, now, configured=configured)
+    names = CertificateNames.of_records(records, now, configured=configured)
     findings.warnings += contest_warnings(names)
     by_name = names.presented - configured
     expiring = [

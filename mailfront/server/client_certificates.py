@@ -68,6 +68,11 @@ class ClientCertificates:
         for group, authentication in self.authentications.items():
             authentication.follow(_asking(configuration, group), trust, refuses=refuses)
 
+    @property
+    def trust(self) -> ClientTrust | None:
+        """By what certificates are judged; None where OpenSSL cannot be asked."""
+        return self._trust
+
     def warnings(self, now: datetime | None = None) -> list[str]:
         """What an operator must be told of it though it works as configured."""
         return list(self._warnings(now or datetime.now(UTC)))

@@ -19,8 +19,8 @@ from mailfront.authentication.certificate_mapping import CertificateMapper, Mapp
 from mailfront.authentication.certmap import parse_certmap
 from mailfront.authentication.certmap_file import LoadedCertmap
 from mailfront.authentication.mapping_function import MappingFunction, MappingQuestion
-from mailfront.authentication.pinned_key import key_fingerprint
 from mailfront.directory.embedded import EmbeddedDirectory
+from mailfront.directory.enrolled_keys import key_fingerprint
 from mailfront.directory.entry import Entry
 from mailfront.errors import DirectoryUnavailableError, MappingRefusedError
 from mailfront.interfaces.client_certificate import CertificateFault, ClientCertificate

@@ -14,9 +14,9 @@ from mailfront.authentication.pinned_key import (
     check_presented,
     holds_key,
     is_for_clients,
-    key_fingerprint,
     pinned_condition,
 )
+from mailfront.directory.enrolled_keys import key_fingerprint
 from mailfront.directory.entry import AccountStatus, Entry
 from mailfront.errors import MappingRefusedError
 from mailfront.keystore.formats import certificate_der

@@ -4,9 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from mailfront.directory.editing import add_entry, remove_entry, replace_password
+from mailfront.directory.editing import (
+    add_entry,
+    enroll_key,
+    remove_entry,
+    remove_key,
+    replace_password,
+)
+from mailfront.directory.enrolled_keys import enrolled_keys, key_fingerprint
 from mailfront.directory.users_file import Users, parse_users
 from mailfront.errors import DirectoryError
+from mailfront.keystore.formats import certificate_der
+from tests.support.client_certificates import client_certificate
 
 HAND_MADE = b"""version: 1
 # our people
@@ -129,3 +138,55 @@ def test_two_writers_wait_for_each_other(path: Path) -> None:
         thread.join()
     assert len(users(path).entries()) == 10
     assert os.listdir(path.parent) == ["users.ldif"]
+
+
+class TestKeys:
+    CERTIFICATE = client_certificate("CN=Alice")
+    DER = certificate_der(CERTIFICATE)
+    FINGERPRINT = key_fingerprint(CERTIFICATE)
+
+    def enroll(self, path: Path, address: str, der: bytes = DER) -> bool:
+        return enroll_key(path, address, der, self.FINGERPRINT)
+
+    @pytest.mark.parametrize("address", ["alice@example.test", "bob@example.test"])
+    def test_a_key_is_enrolled_and_taken_back_without_a_trace(
+        self, path: Path, address: str
+    ) -> None:
+        assert self.enroll(path, address)
+        entry = users(path).by_address[address]
+        assert entry.certificates == (self.DER,)
+        assert [key.fingerprint for key in enrolled_keys(entry)] == [self.FINGERPRINT]
+        assert b"# the end" in path.read_bytes()
+        assert remove_key(path, address, self.FINGERPRINT) == 2
+        assert path.read_bytes() == HAND_MADE
+        assert remove_key(path, address, self.FINGERPRINT) == 0
+
+    def test_a_last_line_without_an_end_gets_one(self, path: Path) -> None:
+        path.write_bytes(HAND_MADE.removesuffix(b"\n# the end"))
+        assert self.enroll(path, "bob@example.test")
+        assert users(path).by_address["robert@example.test"].certificates == (self.DER,)
+
+    def test_a_key_is_enrolled_once_and_a_renewed_certificate_joins_it(self, path: Path) -> None:
+        assert self.enroll(path, "alice@example.test")
+        before = path.read_bytes()
+        assert not self.enroll(path, "alice@example.test")
+        assert path.read_bytes() == before
+        renewed = certificate_der(client_certificate("CN=Alice"))
+        assert self.enroll(path, "alice@example.test", renewed)
+        entry = users(path).by_address["alice@example.test"]
+        assert entry.certificates == (self.DER, renewed)
+        assert len(enrolled_keys(entry)) == 1
+        assert remove_key(path, "alice@example.test", self.FINGERPRINT) == 3
+
+    def test_a_key_of_somebody_else_is_refused(self, path: Path) -> None:
+        assert self.enroll(path, "alice@example.test")
+        before = path.read_bytes()
+        with pytest.raises(DirectoryError, match=r"enrolled for alice@example\.test"):
+            self.enroll(path, "bob@example.test")
+        assert path.read_bytes() == before
+
+    def test_a_user_who_is_not_there_gets_no_key(self, path: Path) -> None:
+        with pytest.raises(DirectoryError, match="there is no user"):
+            self.enroll(path, "carol@example.test")
+        with pytest.raises(DirectoryError, match="there is no user"):
+            remove_key(path, "carol@example.test", self.FINGERPRINT)

@@ -140,3 +140,18 @@ def test_one_port_for_two_services_is_a_problem(root: ServerRoot) -> None:
 
 def test_files_that_are_missing_are_problems_and_no_traceback(tmp_path: Path) -> None:
     assert len(problems(ServerRoot(tmp_path))) >= 2
+
+
+def test_a_mistake_in_certmap_conf_is_told_with_its_line(root: ServerRoot) -> None:
+    root.certmap_conf.write_text("certmap default default\ndefault:FilterComp e\n")
+    assert problems(root) == [
+        f"{root.certmap_conf}:2: 'FilterComp' is not a property: did you mean FilterComps?"
+    ]
+    root.certmap_conf.write_text("certmap default default\ndefault:FilterComps e, x\n")
+    findings = check_server_root(root)
+    assert findings.problems == []
+    assert findings.warnings == [
+        f"{root.certmap_conf}:2: FilterComps: x is not known, it is left out"
+    ]
+    root.certmap_conf.unlink()
+    assert problems(root) == []
