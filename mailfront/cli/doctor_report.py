@@ -17,7 +17,7 @@ from mailfront.keystore.formats import (
     name_text,
     sha256_fingerprint,
 )
-from mailfront.tls.doctor.facts import Examination, StarttlsFacts
+from mailfront.tls.doctor.facts import Examination, StapleFacts, StarttlsFacts
 from mailfront.tls.doctor.findings import Finding
 
 _WIDTH = 16
@@ -105,8 +105,16 @@ def _judgement_rows(facts: Examination) -> Iterator[tuple[str, str]]:
         yield "Trusted", "yes" if facts.trusted else f"no: {facts.trust_problem}"
     if facts.missing_issuer:
         yield "Missing", f"the certificate of {facts.missing_issuer}"
+    if facts.staple is not None:
+        yield "OCSP response", _staple(facts.staple)
     if facts.name_matches is not None:
         yield "Name", f"{'matches' if facts.name_matches else 'DOES NOT MATCH'} {facts.target.name}"
+
+
+def _staple(staple: StapleFacts) -> str:
+    until = f" until {staple.until:%Y-%m-%d %H:%M} UTC" if staple.until else ""
+    problem = f" ({staple.problem})" if staple.problem else ""
+    return f"{staple.state.value}{until}{problem}"
 
 
 def _starttls_rows(starttls: StarttlsFacts) -> Iterator[tuple[str, str]]:
@@ -155,6 +163,7 @@ def json_report(
         "trusted": facts.trusted,
         "trust_problem": facts.trust_problem,
         "name_matches": facts.name_matches,
+        "staple": None if facts.staple is None else _staple_record(facts.staple),
         "resumption": {**facts.resumption},
         "alpn": facts.alpn,
         "foreign_alpn_refused": facts.foreign_alpn_refused,
@@ -181,6 +190,14 @@ def json_report(
             }
             for finding in findings
         ],
+    }
+
+
+def _staple_record(staple: StapleFacts) -> dict[str, JsonValue]:
+    return {
+        "state": staple.state.value,
+        "until": staple.until.isoformat() if staple.until else None,
+        "problem": staple.problem,
     }
 
 

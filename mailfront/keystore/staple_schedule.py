@@ -1,9 +1,8 @@
 """When an OCSP response is fetched anew, when it is tried again, and how long it is stapled.
 
 Pure: takes times and a random fraction from 0 to 1, returns times. A response is fetched anew
-halfway through its life (RFC 5019 section 4 wants it cached and refreshed before its end), failures
-are tried again after 5 seconds and then ever later, an hour at most, and nobody is in step with
-anybody else.
+halfway through its life, so that a responder may be away for the other half. Failures are tried
+again after 5 seconds and then ever later, an hour at most, and nobody is in step with anybody else.
 """
 
 from __future__ import annotations

@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mailfront.errors import BackendError, SubmissionRefusedError
-from mailfront.interfaces.authenticator import Identity, Refusal
+from mailfront.interfaces.authenticator import Identity, LoginClient, Refusal
+from mailfront.interfaces.credentials import (
+    CertificateCredentials,
+    Credentials,
+    PasswordCredentials,
+    ScramVerifier,
+)
 from mailfront.interfaces.mail_reader import Folder, MessageSummary
 from mailfront.interfaces.peer import Peer
-from mailfront.interfaces.secret import Secret
-from mailfront.interfaces.status import PortStatus, ServerStatus
+from mailfront.interfaces.status import CertificateStatus, PortStatus, ServerStatus
 from mailfront.protocol.mime.address import mailboxes, parse_addresses
 from mailfront.protocol.mime.encoded_word import decode_words
 from mailfront.protocol.mime.scan import scan
@@ -20,23 +25,41 @@ RECEIVED = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 @dataclass
 class MemoryAuthenticator:
-    """Passwords by login; the peers that asked are kept."""
+    """Passwords by login, and `holder`, to whom every certificate belongs; the peers that asked
+    are kept."""
 
     passwords: dict[str, str]
     aliases: dict[str, frozenset[str]] = field(default_factory=dict)
     peers: list[Peer] = field(default_factory=list)
     unavailable: bool = False
+    holder: str = ""
 
     async def authenticate(
-        self, service: str, login: str, password: Secret, peer: Peer, method: str
+        self, client: LoginClient, credentials: Credentials
     ) -> Identity | Refusal:
-        assert service == "http"
-        self.peers.append(peer)
+        assert client.service == "http"
+        self.peers.append(client.peer)
         if self.unavailable:
             return Refusal("try later", "directory unreachable", temporary=True)
-        if self.passwords.get(login) != password.reveal():
+        if isinstance(credentials, CertificateCredentials):
+            return await self.certificate_holder(client)
+        assert isinstance(credentials, PasswordCredentials)
+        login = credentials.login
+        if self.passwords.get(login) != credentials.password.reveal():
             return Refusal("Authentication failed", "wrong password or unknown user")
-        return Identity(login, frozenset({login}) | self.aliases.get(login, frozenset()), method)
+        addresses = frozenset({login}) | self.aliases.get(login, frozenset())
+        return Identity(login, addresses, client.method)
+
+    async def scram_verifier(self, client: LoginClient, login: str) -> ScramVerifier | Refusal:
+        raise NotImplementedError
+
+    async def certificate_holder(self, client: LoginClient) -> Identity | Refusal:
+        if client.certificate is None or not self.holder:
+            return Refusal("Not yours", "no entry")
+        return Identity(self.holder, frozenset({self.holder}), client.method, by_certificate=True)
+
+    def accepts_certificate(self, client: LoginClient) -> bool:
+        return client.certificate is not None and client.certificate.verified
 
 
 @dataclass
@@ -112,6 +135,7 @@ class MemoryStatus:
 
     days: int = 60
     problems: tuple[str, ...] = ()
+    certificates: tuple[CertificateStatus, ...] = ()
 
     def status(self) -> ServerStatus:
         now = datetime.now(UTC)
@@ -134,5 +158,6 @@ class MemoryStatus:
             event_loop="uvloop",
             ports=tuple(ports),
             problems=self.problems,
+            certificates=self.certificates,
             counters={"handshake.finished": 1893, "handshake.failed": 12, "login.refused": 4},
         )

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from cryptography import x509
 
@@ -38,6 +39,7 @@ from mailfront.tls.doctor import enumeration, injection, trust
 from mailfront.tls.doctor.connection import Connection
 from mailfront.tls.doctor.facts import Examination, StarttlsFacts
 from mailfront.tls.doctor.hidden_flight import DECRYPTABLE, HiddenFlight, KeyPairs
+from mailfront.tls.doctor.staple import examine_staple
 from mailfront.tls.doctor.target import Target
 
 SECONDS = 10.0
@@ -75,6 +77,7 @@ class _Examiner:
             return
         self._certificates()
         self._verification()
+        self._staple()
         for number, name in VERSIONS.items():
             if self.facts.versions.get(name):
                 self._suites_and_groups(number, name)
@@ -181,6 +184,11 @@ class _Examiner:
                 self.facts.missing_issuer = trust.missing_issuer(
                     self.facts.chain, self._authorities
                 )
+
+    def _staple(self) -> None:
+        issuers = (*self.facts.chain[1:], *self._authorities)
+        with self._noting("OCSP response"):
+            self.facts.staple = examine_staple(self._presented, issuers, datetime.now(UTC))
 
     def _suites_and_groups(self, number: int, name: str) -> None:
         with self._noting(f"suites of {name}"):
@@ -292,6 +300,11 @@ class _Examiner:
         with self._connect() as connection:
             connection.reach_tls()
             connection.start_tls(context)
+
+    def _presented(self, context: ssl.SSLContext) -> bytes:
+        with self._connect() as connection:
+            connection.reach_tls()
+            return connection.start_tls(context).getpeercert(binary_form=True) or b""
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cryptography import x509
 
@@ -38,6 +40,26 @@ class StarttlsFacts:
     again: bool | None = None
 
 
+class StapleState(enum.Enum):
+    """What a stapled OCSP response says, or why it says nothing."""
+
+    GOOD = "good"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown to its issuer"
+    NONE = "none"
+    BAD = "does not count"
+    UNJUDGED = "not judged"
+
+
+@dataclass(frozen=True, slots=True)
+class StapleFacts:
+    """The OCSP response that came with a handshake, and until when it counts."""
+
+    state: StapleState
+    until: datetime | None = None
+    problem: str = ""
+
+
 @dataclass(slots=True)
 class Examination:
     """All facts of one port. Mappings are by the version's name, newest first; None and missing
@@ -53,6 +75,7 @@ class Examination:
     trusted: bool | None = None
     trust_problem: str = ""
     name_matches: bool | None = None
+    staple: StapleFacts | None = None
     resumption: dict[str, bool] = field(default_factory=dict)
     alpn: str = ""
     foreign_alpn_refused: bool | None = None

@@ -18,8 +18,9 @@ from mailfront.errors import StarttlsFault
 from mailfront.keystore.expiry import days_left
 from mailfront.keystore.formats import name_text
 from mailfront.keystore.key_strength import weakness
+from mailfront.keystore.ocsp import must_staple, responder_urls
 from mailfront.protocol.starttls_client import StarttlsProtocol
-from mailfront.tls.doctor.facts import Examination, SuiteFacts
+from mailfront.tls.doctor.facts import Examination, StapleState, SuiteFacts
 
 EXPIRY_WARNING_DAYS = 14
 SMALLEST_PRIME = 2048
@@ -53,6 +54,7 @@ def judge(facts: Examination, now: datetime) -> list[Finding]:
         *_key_exchange(facts),
         *_certificate(facts, now),
         *_trust(facts),
+        *_staple(facts),
         *_protocol_details(facts),
         *_starttls(facts),
     ]
@@ -265,6 +267,25 @@ def _trust(facts: Examination) -> Iterator[Finding]:
             "RFC 8314 section 4.4, RFC 5280 section 6",
             "use a certificate of a CA that clients know; for an own CA add --ca FILE",
         )
+
+
+def _staple(facts: Examination) -> Iterator[Finding]:
+    staple, leaf = facts.staple, facts.leaf
+    if staple is None or leaf is None:
+        return
+    remedy = "look at the server's OCSP stapling; for mailfront: mailfront status"
+    if staple.state is StapleState.REVOKED:
+        what = "the certificate is revoked, says its issuer"
+        yield Finding(Severity.CRITICAL, what, "RFC 6960 section 2.2", "replace it")
+    elif staple.state in (StapleState.BAD, StapleState.UNKNOWN):
+        what = f"the stapled OCSP response is of no use ({staple.problem or staple.state.value})"
+        yield Finding(Severity.WARNING, what, "RFC 6066 section 8", remedy)
+    elif staple.state is StapleState.NONE and must_staple(leaf):
+        what = "no OCSP response is stapled, which the certificate demands"
+        yield Finding(Severity.CRITICAL, what, "RFC 7633", remedy)
+    elif staple.state is StapleState.NONE and responder_urls(leaf):
+        what = "no OCSP response is stapled, though the certificate names a responder"
+        yield Finding(Severity.ADVICE, what, "RFC 9325 section 7.5", remedy)
 
 
 def _protocol_details(facts: Examination) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import pytest
 
 from mailfront.cli import control
 from mailfront.cli.main import main
-from mailfront.interfaces.status import PortStatus, ServerStatus
+from mailfront.interfaces.status import CertificateStatus, PortStatus, ServerStatus
 
 NOW = datetime.now(UTC)
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -55,6 +55,26 @@ def test_the_status_is_a_table_of_ports(
     assert "(30 days)  AB:AB:AB:AB  3" in lines[3]
     assert "EXPIRED" in lines[4]
     assert lines[-1].startswith("mailfront 1.0, process 42, uvloop, since ")
+
+
+def test_stapled_responses_have_a_line_each(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    until = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
+    certificates = tuple(
+        CertificateStatus(nickname, ("imap",), "AB", NOW, 3, False, stapled, problem)
+        for nickname, stapled, problem in (
+            ("a", until, ""), ("b", None, "no answer"), ("c", until, "no answer"), ("d", None, ""),
+        )
+    )  # fmt: skip
+    answering(monkeypatch, replace(status(), certificates=certificates).as_json())
+    assert main(["status", "--home", str(home)]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("OCSP")]
+    assert told == [
+        "OCSP response stapled to a: until 2030-01-02 03:04 UTC",
+        "OCSP response stapled to b: none (no answer)",
+        "OCSP response stapled to c: until 2030-01-02 03:04 UTC (no answer)",
+    ]
 
 
 def test_a_problem_of_the_server_is_told_and_fails_where_that_was_asked_for(

@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 
 from mailfront.cli.doctor_report import json_report, text_report
 from mailfront.protocol.starttls_client import StarttlsProtocol
-from mailfront.tls.doctor.facts import Examination, StarttlsFacts, SuiteFacts
+from mailfront.tls.doctor.facts import (
+    Examination,
+    StapleFacts,
+    StapleState,
+    StarttlsFacts,
+    SuiteFacts,
+)
 from mailfront.tls.doctor.findings import Finding, Severity
 from mailfront.tls.doctor.target import target_of
 from tests.support.issuing import Issuer
@@ -28,6 +34,7 @@ def examined() -> Examination:
     facts.missing_issuer = "CN=Example Root"
     facts.trusted, facts.trust_problem = False, "unable to get local issuer certificate"
     facts.name_matches = True
+    facts.staple = StapleFacts(StapleState.GOOD, datetime(2031, 1, 2, 3, 4, tzinfo=UTC))
     facts.resumption = {"TLSv1.3": True, "TLSv1.2": False}
     facts.alpn, facts.foreign_alpn_refused = "imap", True
     facts.compression, facts.secure_renegotiation = False, True
@@ -52,6 +59,7 @@ def test_the_text_has_every_fact() -> None:
         "no: unable to get local issuer certificate",
         "the certificate of CN=Example Root",
         "matches mail.example.org",
+        "good until 2031-01-02 03:04 UTC",
         "TLSv1.3: with a ticket",
         "secure (RFC 5746)",
         "AUTH=PLAIN",

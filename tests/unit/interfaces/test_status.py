@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailfront.interfaces.status import PortStatus, ServerStatus
+from mailfront.interfaces.status import CertificateStatus, PortStatus, ServerStatus
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 CLEAR = PortStatus("http", "http", "*", 80, "none", "", "", None, 0)
@@ -23,6 +23,13 @@ def test_a_status_survives_json() -> None:
 def test_warnings_survive_too() -> None:
     warned = replace(STATUS, warnings=("pop: dangerous",))
     assert ServerStatus.from_json(json.loads(json.dumps(warned.as_json()))) == warned
+
+
+@pytest.mark.parametrize(("until", "problem"), [(None, ""), (NOW, ""), (None, "no answer")])
+def test_what_is_stapled_survives_too(until: datetime | None, problem: str) -> None:
+    certificate = CertificateStatus("c", ("imap",), "AB", NOW, 3, False, until, problem)
+    told = replace(STATUS, certificates=(certificate,))
+    assert ServerStatus.from_json(json.loads(json.dumps(told.as_json()))) == told
 
 
 def test_times_are_iso_8601() -> None:

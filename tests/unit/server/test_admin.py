@@ -15,12 +15,13 @@ from mailfront.server.admin import AdminSite, bind_admin
 from tests.support.ports import free_ports
 
 EXPIRES = datetime(2027, 1, 1, tzinfo=UTC)
+STAPLED = datetime(2026, 12, 1, tzinfo=UTC)
 STATUS = ServerStatus(
     version="1", pid=1, started=EXPIRES, event_loop="uvloop",
     ports=(PortStatus("imap", "imaps", "*", 993, "implicit", "c", "AA", EXPIRES, 7, "", "BB"),),
     problems=("one",),
     counters={"imap.logins": 3},
-    certificates=(CertificateStatus("c", ("imap", "pop"), "AA", EXPIRES, 39, False),),
+    certificates=(CertificateStatus("c", ("imap", "pop"), "AA", EXPIRES, 39, False, STAPLED),),
 )  # fmt: skip
 
 
@@ -61,6 +62,8 @@ async def test_metrics_tell_connections_expiry_and_events() -> None:
     served = samples["mailfront_port_certificate_expiry_seconds", "imaps:*:993"]
     assert served == EXPIRES.timestamp()
     assert samples["mailfront_certificate_expiry_seconds", "c", "imap,pop"] == EXPIRES.timestamp()
+    stapled = samples["mailfront_certificate_stapled_until_seconds", "c", "imap,pop"]
+    assert stapled == STAPLED.timestamp()
     assert samples["mailfront_events_total", "imap.logins"] == 3
     assert samples["mailfront_problems",] == 1
 

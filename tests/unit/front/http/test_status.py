@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailfront.front.http.status import days_left, duration
+from mailfront.interfaces.status import CertificateStatus
 from tests.support.memory_browser import MemoryBrowser
 from tests.support.memory_mail import MemoryStatus
 from tests.support.webmail import PASSWORD, SETTINGS, USER, Webmail
 
+NOW = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
 ADMIN = replace(SETTINGS, admins=frozenset({USER}))
 
 
@@ -38,6 +40,16 @@ async def test_expired_certificates_stand_out() -> None:
     async with MemoryBrowser(webmail.application()) as browser:
         await browser.sign_in(USER, PASSWORD)
         assert 'problem-text">expired' in (await browser.get("/status")).text
+
+
+async def test_stapled_responses_are_told() -> None:
+    stapled = CertificateStatus("a", ("imap",), "AB", NOW, 60, False, NOW, "no <new> answer")
+    webmail = Webmail(ADMIN, status=MemoryStatus(certificates=(stapled,)))
+    async with MemoryBrowser(webmail.application()) as browser:
+        await browser.sign_in(USER, PASSWORD)
+        text = (await browser.get("/status")).text
+    assert "until 2030-01-02 03:04 UTC" in text
+    assert "no &lt;new&gt; answer" in text
 
 
 def test_days_are_whole_and_negative_when_past() -> None:

@@ -11,10 +11,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mailfront.errors import StarttlsFault
 from mailfront.protocol.starttls_client import StarttlsProtocol
 from mailfront.protocol.tls_probe.code_points import SUITES_12
-from mailfront.tls.doctor.facts import Examination, StarttlsFacts, SuiteFacts
+from mailfront.tls.doctor.facts import (
+    Examination,
+    StapleFacts,
+    StapleState,
+    StarttlsFacts,
+    SuiteFacts,
+)
 from mailfront.tls.doctor.findings import Finding, Severity, clear_logins, has_weight, judge
 from mailfront.tls.doctor.target import IMAP, POP3, SMTP, target_of
 from tests.support.issuing import Issuer
+from tests.support.ocsp import RESPONDER, OcspAuthority
 
 NOW = datetime.now(UTC)
 ISSUED = Issuer().issue("mail.example.org")
@@ -242,3 +249,32 @@ def test_the_gravest_comes_first() -> None:
     facts.versions["TLSv1.3"], facts.compression, facts.secure_renegotiation = False, True, False
     severities = [finding.severity for finding in judge(facts, NOW)]
     assert severities == [Severity.CRITICAL, Severity.WARNING, Severity.ADVICE]
+
+
+def staple_finding(staple: StapleFacts, *, url: str | None, demanded: bool) -> Finding | None:
+    facts = good()
+    _, leaf = OcspAuthority().issue("mail.example.org", url=url, must_staple=demanded)
+    facts.chain, facts.staple = (leaf,), staple
+    found = judge(facts, NOW)
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(
+    ("staple", "url", "demanded", "severity"),
+    [
+        (StapleFacts(StapleState.GOOD), RESPONDER, True, None),
+        (StapleFacts(StapleState.UNJUDGED), RESPONDER, True, None),
+        (StapleFacts(StapleState.NONE), None, False, None),
+        (StapleFacts(StapleState.NONE), RESPONDER, False, Severity.ADVICE),
+        (StapleFacts(StapleState.NONE), None, True, Severity.CRITICAL),
+        (StapleFacts(StapleState.BAD, problem="old"), RESPONDER, False, Severity.WARNING),
+        (StapleFacts(StapleState.UNKNOWN), RESPONDER, False, Severity.WARNING),
+        (StapleFacts(StapleState.REVOKED), RESPONDER, False, Severity.CRITICAL),
+    ],
+)
+def test_a_stapled_response_is_judged_with_what_the_certificate_wants(
+    staple: StapleFacts, url: str | None, demanded: bool, severity: Severity | None
+) -> None:
+    found = staple_finding(staple, url=url, demanded=demanded)
+    assert (found.severity if found is not None else None) is severity
