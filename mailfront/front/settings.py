@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from mailfront.front.login_policy import LoginPolicy
+
+
+def always() -> bool:
+    """Yes."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class FrontSettings:
-    """`banner` is the greeting's text. `tls_available` allows STARTTLS. Passwords are taken
-    under a cipher of at least `plaintext_minimum_cipher` bits: 0 takes them in clear too, a
-    negative number never. `login_timeout` and `idle_timeout` are in seconds."""
+    """`banner` is the greeting's text. `tls_available` allows STARTTLS; `tls_ready` tells whether
+    there is a certificate for it at this moment, for one on a token may be away. `login` says how
+    users log in. `login_timeout` and `idle_timeout` are in seconds."""
 
     banner: str
     tls_available: bool
-    plaintext_minimum_cipher: int
+    login: LoginPolicy
     login_timeout: float
     idle_timeout: float
     bad_command_limit: int
     failed_login_limit: int = 3
+    tls_ready: Callable[[], bool] = always
 
 
 # An HTTP request line on a mail port is a browser made to attack us (cross-protocol), never mail.

@@ -157,7 +157,7 @@ class Services:
                 port.settings,
                 port.listener,
                 contexts.slots[port.settings.service],
-                self._front(port.settings),
+                self._front(port.settings, contexts.slots[port.settings.service].is_ready),
                 limits,
                 turns,
                 self._counters,
@@ -180,11 +180,13 @@ class Services:
         self.directory.close()
         self._store.close()
 
-    def _front(self, port: PortSettings) -> Front:
+    def _front(self, port: PortSettings, tls_ready: Callable[[], bool]) -> Front:
         match port.name:
             case "smtp" | "submission" | "submissions":
                 role = Role.MX if port.name == "smtp" else Role.SUBMISSION
-                settings = replace(self._smtp_settings, tls_available=not port.implicit_tls)
+                settings = replace(
+                    self._smtp_settings, tls_available=not port.implicit_tls, tls_ready=tls_ready
+                )
                 return SmtpFront(
                     role, settings, self._authenticator, self._sink, self._counters.add
                 )
@@ -194,15 +196,19 @@ class Services:
                 return _server(self._redirect)
             case "imap" | "imaps":
                 return self._mail_front(
-                    port, ImapFront, self.upstreams.backend("imap", self._imap_backend)
+                    port, tls_ready, ImapFront, self.upstreams.backend("imap", self._imap_backend)
                 )
             case _:
                 return self._mail_front(
-                    port, PopFront, self.upstreams.backend("pop", self._pop_backend)
+                    port, tls_ready, PopFront, self.upstreams.backend("pop", self._pop_backend)
                 )
 
     def _mail_front(
-        self, port: PortSettings, state: Callable[..., FrontState], backend: Backend
+        self,
+        port: PortSettings,
+        tls_ready: Callable[[], bool],
+        state: Callable[..., FrontState],
+        backend: Backend,
     ) -> Front:
         group = port.service
         settings = FrontSettings(
@@ -212,6 +218,7 @@ class Services:
             login_timeout=self._configuration.integer("service.logintimeout"),
             idle_timeout=self._configuration.integer(f"service.{group}.idletimeout") * _MINUTE,
             bad_command_limit=self._configuration.integer("service.badcommandlimit"),
+            tls_ready=tls_ready,
         )
 
         def front() -> asyncio.Protocol:

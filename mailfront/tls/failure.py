@@ -53,6 +53,7 @@ _REASONS = {
     "BAD_PACKET": "malformed message",
     "EXCESSIVE_MESSAGE_SIZE": "message too long",
     "UNEXPECTED_MESSAGE": "unexpected message",
+    "TOKEN_DID_NOT_SIGN": "the token did not sign",
     "UNEXPECTED_EOF_WHILE_READING": "peer closed the connection",
 }
 
@@ -71,6 +72,7 @@ _REFUSED = {
 TIME_OUT = "time-out"
 PEER_CLOSED = "peer closed the connection"
 CONNECTION_RESET = "connection reset"
+NO_CERTIFICATE = "no certificate at the moment"
 FOREIGN_PROTOCOL = "foreign application protocol"
 TOO_MANY_HANDSHAKES = "too many handshakes"
 NOT_TLS = "not TLS"

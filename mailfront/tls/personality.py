@@ -199,6 +199,10 @@ class ContextSlot:
             _log.error("service=%s %s", self.service, problem)
         self.degraded = True
 
+    def is_ready(self) -> bool:
+        """Whether there is anything to present."""
+        return self.current is not None
+
     def withdraw(self) -> None:
         """Nothing is left to present: new handshakes are refused until something is."""
         self.current, self._state = None, ()

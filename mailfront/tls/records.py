@@ -59,6 +59,11 @@ class TlsRecords:
             return False
         return True
 
+    @property
+    def busy(self) -> bool:
+        """Whether a step of the handshake is under way elsewhere (`tls.token_handshakes`)."""
+        return False
+
     def _note_group(self) -> None:
         tls = self.tls
         if not isinstance(tls, MailSslObject) or tls.group_in_flight or not self.outgoing.pending:

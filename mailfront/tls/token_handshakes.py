@@ -142,6 +142,11 @@ class TokenRecords(TlsRecords):
             signing_threads().submit(self._step)
         return False
 
+    @property
+    def busy(self) -> bool:
+        """Part of `TlsRecords`: then nothing need be read for it."""
+        return self._in_thread
+
     def _step(self) -> None:
         """In a thread: one step with OpenSSL's own BIOs."""
         failure: ssl.SSLError | None = None
@@ -155,6 +160,8 @@ class TokenRecords(TlsRecords):
             failure = error
             if _is_ours(error):
                 signing_threads().suspect()
+                failure = ssl.SSLError(ssl.SSL_ERROR_SSL, "the token did not sign")
+                failure.reason = "TOKEN_DID_NOT_SIGN"
         try:
             self._loop.call_soon_threadsafe(self._step_done, finished, failure)
         except RuntimeError:

@@ -17,6 +17,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
+from mailfront.errors import KeystoreError
 from mailfront.interfaces.peer import Peer, TlsFacts
 from mailfront.observability.connection_record import ConnectionRecord
 from mailfront.tls.alert import Alert, alert_record
@@ -25,6 +26,7 @@ from mailfront.tls.context import ServerContext
 from mailfront.tls.describe import describe
 from mailfront.tls.failure import (
     CONNECTION_RESET,
+    NO_CERTIFICATE,
     PEER_CLOSED,
     TIME_OUT,
     TOO_MANY_HANDSHAKES,
@@ -92,7 +94,7 @@ class TlsTransport(ForwardingTransport):
         self._in_event = True
         try:
             if self._owner.implicit_tls:
-                self.start_tls(self._begin_front)
+                self._start_with_tls()
             else:
                 self._begin_front(None)
         finally:
@@ -258,6 +260,12 @@ class TlsTransport(ForwardingTransport):
 
     # Inside.
 
+    def _start_with_tls(self) -> None:
+        try:
+            self.start_tls(self._begin_front)
+        except KeystoreError:
+            self._handshake_failed(NO_CERTIFICATE, alert_record(Alert.INTERNAL_ERROR))
+
     def _begin_front(self, facts: TlsFacts | None) -> None:
         self._front = self._owner.front(self)
         self._front.connection_made(self)
@@ -280,6 +288,9 @@ class TlsTransport(ForwardingTransport):
     def _process_now(self) -> None:
         if self._closing or self._records is None:
             return
+        if self._waiting:
+            self._waiting = False
+            self._pass_on_reading()
         self._in_event = True
         try:
             self._process_records(0)
@@ -318,6 +329,9 @@ class TlsTransport(ForwardingTransport):
     def _handshake(self, records: TlsRecords) -> bool:
         try:
             if not records.handshake():
+                if records.busy:
+                    self._waiting = True
+                    self._pass_on_reading()
                 return False
         except ssl.SSLError as failure:
             self._handshake_failed(failure_reason(failure))

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailfront.errors import ImapSyntaxError, SaslFault
-from mailfront.front.action import Action, CheckPassword, Close, Farewell, Send
+from mailfront.front.action import Action, Close, Farewell, Send
+from mailfront.front.login_policy import PLAINTEXT
 from mailfront.front.login_state import TALKING, LoginState, State
 from mailfront.front.settings import HTTP_VERBS, FrontSettings
 from mailfront.interfaces.authenticator import Refusal
-from mailfront.interfaces.secret import Secret
-from mailfront.protocol import sasl
 from mailfront.protocol.imap.command_reader import (
     BadCommand,
     Command,
@@ -37,7 +36,7 @@ _REFUSED = {
     SaslFault.MALFORMED: (b"BAD", b"Invalid base64 response"),
     SaslFault.TOO_LONG: (b"BAD", b"Response too long"),
     SaslFault.INVALID: (b"NO", b"[AUTHENTICATIONFAILED] Invalid credentials"),
-    SaslFault.AUTHORIZATION: (b"NO", b"[AUTHORIZATIONFAILED] Acting as another user is refused"),
+    SaslFault.DOWNGRADE: (b"NO", b"[AUTHENTICATIONFAILED] Channel binding is offered here"),
 }
 
 
@@ -61,7 +60,7 @@ class ImapFront(LoginState):
         self._reader = CommandReader(LINE_LIMIT, policy=_LITERALS)
 
     def _greeting_line(self) -> bytes:
-        """RFC 9051 section 7.1.5, never PREAUTH."""
+        """RFC 9051 section 7.1.1. PREAUTH is said by the backend."""
         banner = self._settings.banner.encode("utf-8")
         return b"* OK [CAPABILITY %s] %s\r\n" % (self._capabilities(), banner)
 
@@ -72,7 +71,9 @@ class ImapFront(LoginState):
 
     def _refusal_line(self, refusal: Refusal) -> bytes:
         """RFC 5530 for the codes."""
-        code = b"UNAVAILABLE" if refusal.temporary else b"AUTHENTICATIONFAILED"
+        code = b"AUTHORIZATIONFAILED" if refusal.authorization else b"AUTHENTICATIONFAILED"
+        if refusal.temporary:
+            code = b"UNAVAILABLE"
         return b"%s NO [%s] %s\r\n" % (self._login_tag, code, refusal.text.encode("utf-8"))
 
     def _sasl_refusal_line(self, fault: SaslFault) -> bytes:
@@ -121,9 +122,8 @@ class ImapFront(LoginState):
         words = [b"IMAP4rev1", b"LITERAL+", b"SASL-IR", b"ID"]
         if self._offers_tls():
             words.append(b"STARTTLS")
-        if self._passwords_allowed():
-            words += [b"AUTH=%s" % mechanism.encode("ascii") for mechanism in sasl.MECHANISMS]
-        else:
+        words += [b"AUTH=%s" % mechanism.encode("ascii") for mechanism in self._mechanisms()]
+        if not self._passwords_allowed():
             words.append(b"LOGINDISABLED")
         return b" ".join(words)
 
@@ -166,6 +166,9 @@ class ImapFront(LoginState):
         Cursor(command.arguments).end()
         if not self._offers_tls():
             return self._bad_command(command, "TLS is not available here")
+        if not self._settings.tls_ready():
+            # RFC 5530 section 3: the client may try again later.
+            return [Send(b"%s NO [UNAVAILABLE] No certificate at the moment\r\n" % command.tag)]
         return self._start_tls(b"%s OK Begin TLS negotiation now\r\n" % command.tag)
 
     def _login(self, command: Command) -> list[Action]:
@@ -177,11 +180,11 @@ class ImapFront(LoginState):
         if not self._passwords_allowed():
             return self._no_passwords(command)
         try:
-            check = CheckPassword(login.decode("utf-8"), Secret(password.decode("utf-8")), "LOGIN")
+            name, text = login.decode("utf-8"), password.decode("utf-8")
         except UnicodeDecodeError:
             raise ImapSyntaxError("Name and password must be UTF-8") from None
         self._login_tag = command.tag
-        return self._check(check)
+        return self._check_password(name, text, "LOGIN")
 
     def _authenticate(self, command: Command) -> list[Action]:
         cursor = Cursor(command.arguments)
@@ -190,10 +193,10 @@ class ImapFront(LoginState):
         if not cursor.at_end():
             cursor.space()
             initial = cursor.rest()
-        if not self._passwords_allowed():
-            return self._no_passwords(command)
-        exchange = sasl.start(mechanism)
+        exchange = self._start_sasl(mechanism)
         if exchange is None:
+            if mechanism.upper() in PLAINTEXT and not self._passwords_allowed():
+                return self._no_passwords(command)
             return [Send(b"%s NO [CANNOT] Unsupported mechanism\r\n" % command.tag)]
         self._login_tag = command.tag
         return self._begin_sasl(exchange, initial)
@@ -202,7 +205,7 @@ class ImapFront(LoginState):
         """RFC 5530 for the codes."""
         if not self._passwords_ever_allowed():
             text = b"NO [CANNOT] Passwords are not taken"
-        elif self._strength:
+        elif self._channel.cipher_bits:
             text = b"NO [PRIVACYREQUIRED] Passwords are taken only under a stronger cipher"
         else:
             text = b"NO [PRIVACYREQUIRED] Passwords are taken only inside TLS"

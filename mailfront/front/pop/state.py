@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailfront.errors import LineTooLongError, SaslFault
-from mailfront.front.action import Action, CheckPassword, Close, Farewell, Send
+from mailfront.front.action import Action, Close, Farewell, Send
+from mailfront.front.login_policy import PLAINTEXT
 from mailfront.front.login_state import TALKING, LoginState, State
 from mailfront.front.settings import HTTP_VERBS, FrontSettings
 from mailfront.interfaces.authenticator import Refusal
-from mailfront.interfaces.secret import Secret
 from mailfront.protocol import sasl
 
 # RFC 2449 section 4: commands are at most 255 octets, line end included; AUTH carries an initial
@@ -26,7 +26,7 @@ _REFUSED = {
     SaslFault.MALFORMED: b"Invalid base64 response",
     SaslFault.TOO_LONG: b"Response too long",
     SaslFault.INVALID: b"[AUTH] Invalid credentials",
-    SaslFault.AUTHORIZATION: b"[AUTH] Acting as another user is refused",
+    SaslFault.DOWNGRADE: b"[AUTH] Channel binding is offered here",
 }
 _TLS_FIRST = b"-ERR [AUTH] Passwords are taken only inside TLS\r\n"
 _TOO_WEAK = b"-ERR [AUTH] Passwords are taken only under a stronger cipher\r\n"
@@ -103,7 +103,8 @@ class PopFront(LoginState):
         lines.append(b"PIPELINING")
         if self._passwords_allowed():
             lines.append(b"USER")
-            lines.append(b"SASL " + " ".join(sasl.MECHANISMS).encode("ascii"))
+        if mechanisms := self._mechanisms():
+            lines.append(b"SASL " + " ".join(mechanisms).encode("ascii"))
         if self._offers_tls():
             lines.append(b"STLS")
         return [Send(b"\r\n".join([*lines, b".", b""]))]
@@ -117,12 +118,15 @@ class PopFront(LoginState):
             return self._bad_command(b"STLS takes no argument")
         if not self._offers_tls():
             return self._bad_command(b"TLS is not available here")
+        if not self._settings.tls_ready():
+            # RFC 3206 section 4: the client may try again later.
+            return [Send(b"-ERR [SYS/TEMP] No certificate at the moment\r\n")]
         return self._start_tls(b"+OK Begin TLS negotiation now\r\n")
 
     def _no_passwords(self) -> list[Action]:
         if not self._passwords_ever_allowed():
             return [Send(_NO_PASSWORDS)]
-        return [Send(_TOO_WEAK if self._strength else _TLS_FIRST)]
+        return [Send(_TOO_WEAK if self._channel.cipher_bits else _TLS_FIRST)]
 
     def _user_name(self, argument: bytes) -> list[Action]:
         if not self._passwords_allowed():
@@ -142,18 +146,19 @@ class PopFront(LoginState):
             return self._bad_command(b"Send USER first")
         try:
             # RFC 1939 section 7 (PASS): blanks belong to the password.
-            password = Secret(argument.decode("utf-8"))
+            password = argument.decode("utf-8")
         except UnicodeDecodeError:
             return self._bad_command(b"The password must be UTF-8")
         user, self._user = self._user, ""
-        return self._check(CheckPassword(user, password, "USER"))
+        return self._check_password(user, password, "USER")
 
     def _auth(self, argument: bytes) -> list[Action]:
-        mechanism, blank, response = argument.partition(b" ")
-        if not self._passwords_allowed():
-            return self._no_passwords()
-        exchange = sasl.start(mechanism.decode("ascii", "replace"))
+        word, blank, response = argument.partition(b" ")
+        mechanism = word.decode("ascii", "replace")
+        exchange = self._start_sasl(mechanism)
         if exchange is None:
+            if mechanism.upper() in PLAINTEXT and not self._passwords_allowed():
+                return self._no_passwords()
             return self._bad_command(b"Unsupported mechanism")
         return self._begin_sasl(exchange, response if blank else None)
 

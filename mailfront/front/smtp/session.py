@@ -25,12 +25,13 @@ from mailfront.errors import (
 from mailfront.front.settings import HTTP_VERBS
 from mailfront.front.smtp.connection import SmtpConnection
 from mailfront.front.smtp.data_transfer import DataTransfer
-from mailfront.front.smtp.extensions import ehlo_response, exchange_credentials
+from mailfront.front.smtp.extensions import ehlo_response
+from mailfront.front.smtp.login import SmtpLogin
 from mailfront.front.smtp.reception import Reception
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
-from mailfront.interfaces.authenticator import Authenticator, Refusal
+from mailfront.interfaces.authenticator import Authenticator
 from mailfront.interfaces.peer import TlsFacts
 from mailfront.interfaces.tasks import run_at_once, run_until_it_waits
 from mailfront.protocol.smtp import reply
@@ -86,7 +87,7 @@ class SmtpSession(SmtpConnection):
 
     def line_limit(self) -> int:
         """How long the next command line may be."""
-        return AUTH_LINE_LIMIT if self._login_possible() else EXTENDED_LINE_LIMIT
+        return AUTH_LINE_LIMIT if self._login.mechanisms() else EXTENDED_LINE_LIMIT
 
     def perform(self, line: bytes) -> None:
         """Execute a command line."""
@@ -129,7 +130,7 @@ class SmtpSession(SmtpConnection):
         if argument.strip(b" ") and not command.takes_argument:
             return reply.NO_ARGUMENT_EXPECTED
         if command.after_login and self._login_is_missing():
-            in_vain = self.facts.tls is None and not self._login_possible()
+            in_vain = self.facts.tls is None and not self._login.mechanisms()
             return reply.STARTTLS_FIRST if in_vain else reply.AUTHENTICATION_REQUIRED
         if command.after_hello and self.facts.host_name is None:
             return reply.HELLO_FIRST
@@ -161,6 +162,8 @@ class SmtpSession(SmtpConnection):
         """Begin a session: at the start, and after a TLS handshake (RFC 3207 section 4.2)."""
         self.facts = SessionFacts(self.loop, self.client.peer, self.client.tls_facts)
         self.session = self.facts
+        submits = self.reception.role is Role.SUBMISSION
+        self._login = SmtpLogin(self, self.authenticator, offered=submits)
         self._set_rset_state()
 
     def _set_rset_state(self) -> None:
@@ -169,18 +172,6 @@ class SmtpSession(SmtpConnection):
 
     def _login_is_missing(self) -> bool:
         return self.reception.role is Role.SUBMISSION and self.facts.identity is None
-
-    def _login_possible(self) -> bool:
-        return self.reception.role is Role.SUBMISSION and self._password_refusal() is None
-
-    def _password_refusal(self) -> Reply | None:
-        """Why no password is taken under the cipher of this connection, if any."""
-        minimum, tls = self.settings.plaintext_minimum_cipher, self.facts.tls
-        if minimum < 0:
-            return reply.NO_PASSWORDS
-        if tls is None:
-            return reply.ENCRYPTION_REQUIRED if minimum else None
-        return reply.CIPHER_TOO_WEAK if tls.bits < minimum else None
 
     def _report_attack(self, event: str, what: str) -> None:
         self.reception.count(event)
@@ -204,8 +195,8 @@ class SmtpSession(SmtpConnection):
     async def smtp_EHLO(self, hostname: str) -> None:
         """RFC 5321 section 4.1.1.1."""
         if self._hello(hostname, extended=True):
-            tls, login = self.facts.tls is not None, self._login_possible()
-            await self.push(ehlo_response(self.settings, tls=tls, login=login))
+            tls, mechanisms = self.facts.tls is not None, self._login.mechanisms()
+            await self.push(ehlo_response(self.settings, tls=tls, mechanisms=mechanisms))
 
     def _hello(self, hostname: str, *, extended: bool) -> bool:
         if not is_hello_name(hostname):
@@ -222,6 +213,8 @@ class SmtpSession(SmtpConnection):
             self.send(reply.TLS_ALREADY)
         elif not self.settings.tls_available:
             self.send(reply.NOT_IMPLEMENTED)
+        elif not self.settings.tls_ready():
+            self.send(reply.TLS_UNAVAILABLE)
         elif self.has_unread_input():
             self._report_attack(
                 "starttls_injection", "STARTTLS injection: octets in clear behind STARTTLS"
@@ -249,23 +242,12 @@ class SmtpSession(SmtpConnection):
         if (refusal := self._login_refusal(arg)) is not None:
             self.send(refusal)
             return
-        outcome = await exchange_credentials(self, arg)
-        if isinstance(outcome, Reply):
-            self.send(outcome)
-            return
-        self.suspend_deadline()
-        mechanism = arg.partition(" ")[0].upper()
-        identity = await self.authenticator.authenticate(
-            "imta", outcome.login, outcome.password, self.client.peer, mechanism
-        )
-        if isinstance(identity, Refusal):
-            self.reception.count("logins_refused")
-            self._failed_logins += 1
-            self.send(
-                reply.AUTHENTICATION_UNAVAILABLE
-                if identity.temporary
-                else reply.AUTHENTICATION_FAILED
-            )
+        identity = await self._login.run(self, arg)
+        if isinstance(identity, Reply):
+            if identity in (reply.AUTHENTICATION_FAILED, reply.AUTHENTICATION_UNAVAILABLE):
+                self.reception.count("logins_refused")
+                self._failed_logins += 1
+            self.send(identity)
             return
         self.reception.count("logins")
         self.facts.identity = identity
@@ -277,8 +259,8 @@ class SmtpSession(SmtpConnection):
     def _login_refusal(self, argument: str) -> Reply | None:
         if self.reception.role is not Role.SUBMISSION:
             return reply.AUTHENTICATION_NOT_HERE
-        if (refusal := self._password_refusal()) is not None:
-            return refusal
+        if not self._login.mechanisms():
+            return self._login.impossible()
         if self.facts.identity is not None:
             return reply.AUTHENTICATED_ALREADY
         if self.transaction.mail_from is not None:

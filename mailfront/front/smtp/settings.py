@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from mailfront.front.login_policy import LoginPolicy
+from mailfront.front.settings import always
+
+_LOGIN = LoginPolicy()
 
 
 class Role(Enum):
@@ -20,17 +26,17 @@ class SmtpSettings:
 
     `hostname` stands in greeting, EHLO and Received; `domain` is what a bare `<Postmaster>`
     belongs to (empty: the host name). `tls_available` offers STARTTLS; with implicit TLS the
-    connection has TLS from the start and nothing is offered. `plaintext_minimum_cipher` is the
-    least strength in bits of the cipher under which users log in by password: 0 is in clear too, a
-    negative number never. Times are in seconds, sizes in octets. `spool_directory` holds messages
-    beyond `memory_limit` while they come in (None: the system's temporary directory).
+    connection has TLS from the start and nothing is offered. `tls_ready` tells whether there is a
+    certificate for STARTTLS at this moment, for one on a token may be away. `login` says how users
+    log in. Times are in seconds, sizes in octets. `spool_directory` holds messages beyond
+    `memory_limit` while they come in (None: the system's temporary directory).
     """
 
     hostname: str
     domain: str = ""
     size_limit: int = 50 * 1024 * 1024
     tls_available: bool = True
-    plaintext_minimum_cipher: int = 128
+    login: LoginPolicy = _LOGIN
     spool_directory: Path | None = None
     # RFC 5321 section 4.5.3.2.
     command_timeout: float = 300.0
@@ -44,3 +50,4 @@ class SmtpSettings:
     # Against guessing of addresses, which are not protocol errors.
     refused_recipient_limit: int = 100
     memory_limit: int = 1024 * 1024
+    tls_ready: Callable[[], bool] = always

@@ -75,6 +75,8 @@ SEND_DATA = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")
 TLS_UNAVAILABLE = Reply(454, "4.7.0", "TLS is not available at the moment")
 STARTTLS_PIPELINED = Reply(554, "5.5.1", "Nothing may follow STARTTLS before the handshake")
+# RFC 3207 section 4.
+TLS_UNAVAILABLE = Reply(454, "4.7.0", "TLS is not available at the moment: no certificate")
 STARTTLS_FIRST = Reply(530, "5.7.0", "Send STARTTLS first")
 AUTHENTICATION_REQUIRED = Reply(530, "5.7.0", "Authentication required")
 AUTHENTICATION_OK = Reply(235, "2.7.0", "Authentication succeeded")
