@@ -157,12 +157,7 @@ class ServiceContexts:
             self.configured = configured_nicknames(configuration, self.slots)
             policies = [slot.current.policy for slot in self.slots.values() if slot.current]
             self.succession.follow(inventory(), [*dict.fromkeys(policies)], now, self.configured)
-            self.names = CertificateNames(
-                self.succession.records,
-                now,
-                configured=self.configured,
-                identities=self.succession.identities,
-            )
+            self.names = CertificateNames(self.succession.named, now, configured=self.configured)
         else:
             self.succession.forget()
         for slot in self.slots.values():

@@ -22,14 +22,19 @@ from mailfront.keystore.trust import TrustFlags
 from mailfront.listener.service_port import PortSettings
 from mailfront.protocol.starttls_client import StarttlsProtocol
 from mailfront.protocol.tls_probe.code_points import SUITES_12, SUITES_13, VERSIONS, name_of
-from mailfront.server.certificates import ServiceContexts, nicknames_of
+from mailfront.server.certificates import (
+    ALPN,
+    ServiceContexts,
+    configured_nicknames,
+    nicknames_of,
+)
 from mailfront.server.ports import offers_starttls, planned_ports
+from mailfront.tls.certificate_names import CertificateNames, names_of
 from mailfront.tls.context import ServerContext
 from mailfront.tls.doctor.examination import examine
 from mailfront.tls.doctor.facts import Examination
 from mailfront.tls.doctor.findings import Severity, judge
 from mailfront.tls.doctor.target import Target, target_of
-from mailfront.tls.sni import CertificateNames, names_of
 
 _PROTOCOLS = {
     "imta": StarttlsProtocol.SMTP,
@@ -87,7 +92,8 @@ def _chosen_by_name(
     if not configuration.boolean("local.service.ssl.sni"):
         return None
     own_names = [names_of(token.require(nickname).certificate) for nickname in own]
-    names = CertificateNames(token.inventory().records)
+    configured = configured_nicknames(configuration, ALPN)
+    names = CertificateNames.of_records(token.inventory().records, configured=configured)
     return names.find(name, frozenset().union(*own_names))
 
 

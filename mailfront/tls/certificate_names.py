@@ -11,9 +11,10 @@ for its dates alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 
 from cryptography import x509
 
@@ -45,6 +46,23 @@ def identity_of(record: CertificateRecord) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedRecord:
+    """A certificate, what differs when clients would be shown something else, and the names that
+    it is presented for: none without a key, or if it was not made for servers."""
+
+    record: CertificateRecord
+    identity: bytes
+    names: frozenset[str]
+
+
+def named(record: CertificateRecord) -> NamedRecord:
+    """Read what a choice by name needs to know of a certificate."""
+    fit = record.has_key and is_for_servers(record.certificate)
+    names = names_of(record.certificate) if fit else frozenset[str]()
+    return NamedRecord(record, identity_of(record), names)
+
+
+@dataclass(frozen=True, slots=True)
 class Contest:
     """Two certificates of one key type that are for the same `names`."""
 
@@ -71,28 +89,22 @@ class CertificateNames:
 
     def __init__(
         self,
-        records: Iterable[CertificateRecord],
+        certificates: Iterable[NamedRecord],
         now: datetime | None = None,
         *,
         configured: Collection[str] = (),
-        identities: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Only certificates with a key, and made for servers, count. `configured` are the nicknames
-        that options name; `identities` are those of the records, where they are known."""
+        """`configured` are the nicknames that options name."""
         now = now or datetime.now(UTC)
         self._now = now
         self._configured = frozenset(configured)
         claims: dict[str, list[CertificateRecord]] = {}
         self.identities: dict[str, bytes] = {}
-        for record in records:
-            if not record.has_key or not is_for_servers(record.certificate):
-                continue
-            names = names_of(record.certificate)
-            for name in names:
-                claims.setdefault(name, []).append(record)
-            if names:
-                known = identities.get(record.nickname) if identities is not None else None
-                self.identities[record.nickname] = known or identity_of(record)
+        for each in certificates:
+            for name in each.names:
+                claims.setdefault(name, []).append(each.record)
+            if each.names:
+                self.identities[each.record.nickname] = each.identity
         self.changes_at: datetime | None = None
         self._contests: dict[tuple[str, str, str], list[str]] = {}
         self._groups: dict[str, Group] = {}
@@ -101,6 +113,17 @@ class CertificateNames:
                 self._groups[name] = (claimants[0].nickname,)
             else:
                 self._groups[name] = self._choice(name, claimants)
+
+    @classmethod
+    def of_records(
+        cls,
+        records: Iterable[CertificateRecord],
+        now: datetime | None = None,
+        *,
+        configured: Collection[str] = (),
+    ) -> Self:
+        """The same of certificates that nothing is known of yet."""
+        return cls(map(named, records), now, configured=configured)
 
     def __len__(self) -> int:
         return len(self._groups)

@@ -19,7 +19,7 @@ from cryptography import x509
 from mailfront.errors import KeystoreError
 from mailfront.keystore.records import CertificateRecord, Credentials, Inventory
 from mailfront.keystore.sealed_credentials import SealedCredentials
-from mailfront.tls.certificate_names import identity_of, names_of
+from mailfront.tls.certificate_names import NamedRecord, identity_of, named
 from mailfront.tls.context import build_server_context
 from mailfront.tls.key_policy import key_fault
 from mailfront.tls.policy import Policy
@@ -36,7 +36,7 @@ class _Standing:
     """A certificate in force, and whether it was proved or its faults were told."""
 
     credentials: SealedCredentials
-    identity: bytes
+    named: NamedRecord
     judged: bool
 
     @property
@@ -88,9 +88,9 @@ class Succession:
         return [self._in_force[nickname].record for nickname in sorted(self._in_force)]
 
     @property
-    def identities(self) -> dict[str, bytes]:
-        """What differs when clients are shown something else, by nickname."""
-        return {nickname: standing.identity for nickname, standing in self._in_force.items()}
+    def named(self) -> list[NamedRecord]:
+        """The same with what they are for."""
+        return [standing.named for standing in self._in_force.values()]
 
     def open(self, nickname: str) -> Credentials:
         """The credentials of a certificate in force. Raises `KeystoreError` if there is none."""
@@ -98,7 +98,7 @@ class Succession:
         if standing is None:
             raise KeystoreError(f"no certificate {nickname!r} is in force")
         if not standing.judged:
-            self._in_force[nickname] = _Standing(standing.credentials, standing.identity, True)
+            self._in_force[nickname] = _Standing(standing.credentials, standing.named, judged=True)
             try:
                 prove(standing.record, None, self._authorities, datetime.now(UTC))
             except KeystoreError as failure:
@@ -126,7 +126,7 @@ class Succession:
             new = inventory.credentials.get(nickname)
             if old is None:
                 if new is not None:
-                    in_force[nickname] = _Standing(new, identity_of(record), judged=False)
+                    in_force[nickname] = _Standing(new, named(record), judged=False)
                 continue
             try:
                 in_force[nickname] = successor = self._successor(old, record, new, policies, now)
@@ -136,7 +136,7 @@ class Succession:
                     nickname, record.sha256, old.record.sha256, str(failure)
                 )
             else:
-                if successor.identity != old.identity:
+                if successor.named is not old.named:
                     line = f"fingerprint={record.sha256} replaced={old.record.sha256} by=sni"
                     rotated.append((nickname, f"nickname={nickname} {line}"))
         for nickname in (*inventory.altered, *inventory.missing):
@@ -157,12 +157,11 @@ class Succession:
     ) -> _Standing:
         if new is None:
             raise KeystoreError(f"{record.nickname!r} has no private key any more")
-        identity = identity_of(record)
-        if identity == old.identity:
-            return _Standing(new, identity, old.judged)
-        if names_of(old.record.certificate):
+        if identity_of(record) == old.named.identity:
+            return _Standing(new, old.named, old.judged)
+        if old.named.names:
             self._prove(new, old.record.certificate, policies, now)
-        return _Standing(new, identity, judged=True)
+        return _Standing(new, named(record), judged=True)
 
     def _prove(
         self,

@@ -227,12 +227,12 @@ def test_each_certificate_of_a_personality_is_told(token: InternalToken) -> None
 
 def test_the_old_context_lives_as_long_as_its_last_connection(token: InternalToken) -> None:
     slot = loaded(token)
-    slot.serve_names(CertificateNames(token.list()), token.credentials)
+    slot.serve_names(CertificateNames.of_records(token.list()), token.credentials)
     assert slot.current is not None
     old = weakref.ref(slot.current.ssl_context)
     connection: TlsRecords | None = TlsRecords(slot.current.ssl_context)
     assert slot.load(token, ("Server-Cert",), MODERN, tickets=True)
-    slot.serve_names(CertificateNames(token.list()), token.credentials)
+    slot.serve_names(CertificateNames.of_records(token.list()), token.credentials)
     gc.collect()
     assert connection is not None
     assert old() is connection.tls.context
@@ -247,12 +247,12 @@ def test_the_contexts_of_names_go_with_the_policy_under_which_they_were_built(
     key, certificate = self_signed("other.example.test")
     token.add_key_and_certificate("other", key, (certificate,))
     slot = loaded(token)
-    slot.serve_names(CertificateNames(token.list()), token.credentials)
+    slot.serve_names(CertificateNames.of_records(token.list()), token.credentials)
     chosen = slot.server_names.choose("other.example.test")
     assert chosen is not None
     old = weakref.ref(chosen.ssl_context)
     del chosen
     assert slot.load(token, ("Server-Cert",), MODERN, tickets=True)
-    slot.serve_names(CertificateNames(token.list()), token.credentials)
+    slot.serve_names(CertificateNames.of_records(token.list()), token.credentials)
     gc.collect()
     assert old() is None

@@ -60,7 +60,7 @@ def follow(slot: ContextSlot, token: InternalToken) -> None:
     """As at the start: whatever the keystore has is in force."""
     succession = Succession()
     succession.follow(token.inventory(), [INTERMEDIATE], datetime.now(UTC))
-    slot.serve_names(CertificateNames(succession.records), succession.open)
+    slot.serve_names(CertificateNames(succession.named), succession.open)
 
 
 def connect(
@@ -197,7 +197,7 @@ def test_a_certificate_that_cannot_be_used_leaves_the_personality_and_is_told_on
 ) -> None:
     add(token, "other", "other.example.test")
     slot = slot_over(token)
-    names = CertificateNames(token.list())
+    names = CertificateNames.of_records(token.list())
     token.remove("other")
     slot.serve_names(None, token.credentials)
     slot.serve_names(names, token.credentials)
@@ -245,7 +245,7 @@ class ManyCertificates:
 def followed(many: ManyCertificates) -> ServerNames:
     names = ServerNames("imap")
     names.follow(
-        CertificateNames(many.records),
+        CertificateNames.of_records(many.records),
         (),
         many.credentials,
         INTERMEDIATE,

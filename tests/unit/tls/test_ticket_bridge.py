@@ -227,7 +227,7 @@ class Named:
     def follow(self) -> None:
         self.slot.load(self._token, ("Server-Cert",), INTERMEDIATE, tickets=True)
         self._succession.follow(self._token.inventory(), [INTERMEDIATE], datetime.now(UTC))
-        names = CertificateNames(self._succession.records)
+        names = CertificateNames(self._succession.named)
         self.slot.serve_names(names, self._succession.open)
 
     def resumes(self, client: Client, name: str, *, keep: bool = True) -> bool:
