@@ -109,6 +109,13 @@ class CertificateMapper:
             raise MappingRefusedError(trace.reason)
         return trace.entry
 
+    def accepts(self, certificate: ClientCertificate) -> bool:
+        """Whether `certificate` is of a kind that is mapped: verified, or perhaps pinned."""
+        if certificate.verified:
+            return True
+        pinned = any(mapping.pinned for mapping in self._certmap.current().certmap.mappings())
+        return pinned and certificate.fault is CertificateFault.UNTRUSTED
+
     async def trace(self, certificate: ClientCertificate, service: str) -> MappingTrace:
         """Map, and return each step. Raises `DirectoryUnavailableError`."""
         trace = MappingTrace()

@@ -26,6 +26,7 @@ from functools import cache
 import argon2
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from mailfront.authentication import scram_verifier
 from mailfront.errors import OperatorError
 from mailfront.interfaces.secret import Secret
 
@@ -84,6 +85,8 @@ def scheme_problem(value: str) -> str:
         return "" if _argon2_is_bearable(rest) else "not an argon2 hash, or one that costs too much"
     if scheme in _SALTED_DIGESTS:
         return "" if _salted_parts(scheme, rest) else f"not a {{{scheme}}} hash"
+    if scheme == scram_verifier.SCHEME:
+        return "" if scram_verifier.parse_value(value) else f"not a {{{scheme}}} verifier"
     return f"the scheme {{{scheme}}} is not supported; set a new password (mailfront user passwd)"
 
 
@@ -105,6 +108,8 @@ def verify(values: Sequence[str], password: Secret) -> bool:
             matched |= _argon2_matches(rest, offered)
         elif scheme in _SALTED_DIGESTS:
             matched |= _salted_matches(scheme, rest, offered)
+        elif scheme == scram_verifier.SCHEME and not matched:
+            matched = scram_verifier.matches(value, password)
     if not tried_argon2:
         _argon2_matches(_nobodys_hash(), offered)
     return matched and octets is not None

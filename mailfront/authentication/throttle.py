@@ -25,6 +25,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 CAPACITY = 10_000
 HALF_LIFE = 300.0
@@ -77,8 +78,45 @@ class Attempt:
     familiar: bool
 
 
+class LoginThrottle(Protocol):
+    """What the authenticator asks; an implementation may keep the scores in another process.
+
+    `judge` and the `begin` that follows it at once must not let others in between, as far as that
+    can be had: many attempts at a time would all find the score that the first one found.
+    """
+
+    async def judge(self, address: str, user: str | None) -> Attempt:
+        """Return what to do with an attempt, without counting it. Without a `user` only the
+        address has a score."""
+        ...
+
+    async def begin(self, attempt: Attempt) -> None:
+        """Count an attempt that is going to be checked; `succeeded`, `failed` or
+        `abandoned` must follow."""
+        ...
+
+    async def succeeded(self, attempt: Attempt) -> None:
+        """Take back what `begin` counted, and know the pair from now on."""
+        ...
+
+    async def failed(self, attempt: Attempt) -> None:
+        """Count the failure for the address too."""
+        ...
+
+    async def abandoned(self, attempt: Attempt) -> None:
+        """Take back what `begin` counted: whether the password is right could not be told."""
+        ...
+
+    async def recognise(self, attempt: Attempt) -> None:
+        """Know the pair of address and user from now on."""
+        ...
+
+
 class Throttle:
-    """Scores of addresses, users and known pairs of both."""
+    """Scores of addresses, users and known pairs of both, in the memory of this process.
+
+    No method ever suspends.
+    """
 
     def __init__(
         self,
@@ -98,9 +136,13 @@ class Throttle:
         self._pairs = ScoreTable(capacity, half_life, 2 * user_limit)
         self._running: dict[bytes, int] = {}
 
-    def judge(self, address: str, user: str) -> Attempt:
-        """Return what to do with an attempt, without counting it."""
+    async def judge(self, address: str, user: str | None) -> Attempt:
+        """Return what to do with an attempt, without counting it. Without a `user` only the
+        address has a score, and no account is ever locked by it."""
         address_key = self._digest("a", address_block(address))
+        if user is None:
+            score = self._addresses.score(address_key, self._clock())
+            return self._attempt(address_key, score, refused=score >= self._address_limit)
         user_key = self._digest("u", user)
         pair = hmac.digest(self._secret, address_key + user_key, "sha256")[:16]
         now = self._clock()
@@ -113,40 +155,53 @@ class Throttle:
             of_user = self._users.score(user_key, now)
             refused = of_address >= self._address_limit or of_user >= self._user_limit
             score = max(of_address, of_user)
-        refused = refused or self._running.get(address_key, 0) >= PARALLEL_LIMIT
-        delay = min(FIRST_DELAY * (2.0**score - 1), MAXIMUM_DELAY)
-        return Attempt(refused, delay, address_key, user_key, pair, familiar)
+        return self._attempt(address_key, score, user_key, pair, refused=refused, familiar=familiar)
 
-    def begin(self, attempt: Attempt) -> None:
+    async def begin(self, attempt: Attempt) -> None:
         """Count an attempt that is going to be checked; `succeeded`, `failed` or
         `abandoned` must follow."""
         self._charge(attempt, 1.0)
         self._running[attempt.address] = self._running.get(attempt.address, 0) + 1
 
-    def succeeded(self, attempt: Attempt) -> None:
+    async def succeeded(self, attempt: Attempt) -> None:
         """Take back what `begin` counted, and know the pair from now on."""
         self._end(attempt)
         self._charge(attempt, -1.0)
-        self.recognise(attempt)
+        await self.recognise(attempt)
 
-    def failed(self, attempt: Attempt) -> None:
+    async def failed(self, attempt: Attempt) -> None:
         """Count the failure for the address too."""
         self._end(attempt)
         self._addresses.add(attempt.address, 1.0, self._clock())
 
-    def abandoned(self, attempt: Attempt) -> None:
+    async def abandoned(self, attempt: Attempt) -> None:
         """Take back what `begin` counted: whether the password is right could not be told."""
         self._end(attempt)
         self._charge(attempt, -1.0)
 
-    def recognise(self, attempt: Attempt) -> None:
+    async def recognise(self, attempt: Attempt) -> None:
         """Know the pair of address and user from now on."""
-        self._pairs.add(attempt.pair, 0.0, self._clock())
+        if attempt.pair:
+            self._pairs.add(attempt.pair, 0.0, self._clock())
+
+    def _attempt(
+        self,
+        address: bytes,
+        score: float,
+        user: bytes = b"",
+        pair: bytes = b"",
+        *,
+        refused: bool,
+        familiar: bool = False,
+    ) -> Attempt:
+        refused = refused or self._running.get(address, 0) >= PARALLEL_LIMIT
+        delay = min(FIRST_DELAY * (2.0**score - 1), MAXIMUM_DELAY)
+        return Attempt(refused, delay, address, user, pair, familiar)
 
     def _charge(self, attempt: Attempt, amount: float) -> None:
         if attempt.familiar:
             self._pairs.add(attempt.pair, amount, self._clock())
-        else:
+        elif attempt.user:
             self._users.add(attempt.user, amount, self._clock())
 
     def _end(self, attempt: Attempt) -> None:

@@ -65,6 +65,11 @@ class ServerRoot:
         return self.config_directory / "users.ldif"
 
     @property
+    def scram_secret(self) -> Path:
+        """What unknown users' SCRAM verifiers are derived from."""
+        return self.config_directory / "scram.secret"
+
+    @property
     def certdb_directory(self) -> Path:
         """Where the certificate database is."""
         return self.path / "certdb"

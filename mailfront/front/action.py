@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailfront.front.login_channel import LoginChannel
 from mailfront.interfaces.authenticator import Refusal
-from mailfront.interfaces.secret import Secret
+from mailfront.interfaces.credentials import ScramVerifier
+from mailfront.protocol import sasl
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +24,23 @@ class StartTls:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckPassword:
-    """Ask the authenticator; then call `authenticated` or `refused` on the state."""
+class Ask:
+    """Ask the authenticator about `question`, which came by `method`; then call `authenticated`,
+    `refused`, or `supplied` with the verifier that was asked for."""
 
-    login: str
-    password: Secret
+    question: sasl.Question
     method: str
 
 
 @dataclass(frozen=True, slots=True)
+class AskForHolder:
+    """Ask whom the client's certificate logs in; then call `authenticated` or `refused`."""
+
+
+@dataclass(frozen=True, slots=True)
 class HandOver:
-    """Give the session to the backend. `tag` is the login's (IMAP), `leftover` is unread input."""
+    """Give the session to the backend. `tag` is the login's (IMAP; empty where there was no
+    greeting yet), `leftover` is unread input."""
 
     tag: bytes
     leftover: bytes
@@ -53,30 +61,34 @@ class SecurityEvent:
     text: str
 
 
-Action = Send | StartTls | CheckPassword | HandOver | Close | SecurityEvent
+Action = Send | StartTls | Ask | AskForHolder | HandOver | Close | SecurityEvent
 
 
 class FrontState(Protocol):
     """A front's state machine: events in, actions out, no input or output of its own."""
 
-    def greet(self, cipher_bits: int) -> list[Action]:
-        """The connection is ready: in clear, or after implicit TLS with a cipher so strong."""
+    def greet(self, channel: LoginChannel) -> list[Action]:
+        """The connection is ready: in clear, or after implicit TLS."""
         ...
 
     def receive(self, data: bytes) -> list[Action]:
         """Octets have arrived; with none, go on with those that waited."""
         ...
 
-    def tls_established(self, cipher_bits: int) -> list[Action]:
-        """The handshake that `StartTls` asked for is done, with a cipher so strong."""
+    def tls_established(self, channel: LoginChannel) -> list[Action]:
+        """The handshake that `StartTls` asked for is done."""
         ...
 
     def authenticated(self) -> list[Action]:
-        """The credentials of `CheckPassword` were right."""
+        """The credentials of `Ask` were right: hand over, now or once the client was told more."""
         ...
 
     def refused(self, refusal: Refusal) -> list[Action]:
         """They were not."""
+        ...
+
+    def supplied(self, verifier: ScramVerifier) -> list[Action]:
+        """This is the verifier that `Ask` was for."""
         ...
 
     def end(self, farewell: Farewell) -> list[Action]:

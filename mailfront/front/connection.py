@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 from mailfront.errors import PeerError, ServerStoppingError
 from mailfront.front.action import (
     STOPPING,
     TOO_SLOW,
     Action,
-    CheckPassword,
+    Ask,
+    AskForHolder,
     Close,
     Farewell,
     FrontState,
@@ -25,13 +26,20 @@ from mailfront.front.action import (
     Send,
     StartTls,
 )
+from mailfront.front.login_channel import LoginChannel, channel_of
 from mailfront.front.settings import FrontSettings
-from mailfront.interfaces.authenticator import Authenticator, Identity, Refusal
+from mailfront.interfaces.authenticator import Authenticator, Identity, LoginClient, Refusal
 from mailfront.interfaces.backend import LOGOUT, AuthenticatedSession, Backend
-from mailfront.interfaces.peer import Peer, TlsFacts
+from mailfront.interfaces.credentials import (
+    PasswordCredentials,
+    ScramVerifier,
+    VerifierRequest,
+)
+from mailfront.interfaces.peer import TlsFacts
 from mailfront.interfaces.secret import Secret
 from mailfront.interfaces.tasks import start_task
 from mailfront.interfaces.transport import UpgradableTransport
+from mailfront.protocol.sasl.scram import PLUS
 
 _log = logging.getLogger("mailfront.front")
 
@@ -40,7 +48,8 @@ class FrontConnection(asyncio.Protocol):
     """One connection before (and, for its time-keeping, during) its session."""
 
     __slots__ = (
-        "__weakref__", "_authenticator", "_backend", "_count", "_deadline", "_farewell", "_login",
+        "__weakref__", "_authenticator", "_backend", "_count", "_deadline", "_farewell", "_granted",
+        "_login",
         "_service", "_settings", "_state", "_transport",
     )  # fmt: skip
 
@@ -63,6 +72,7 @@ class FrontConnection(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._login: asyncio.Task[None] | None = None
         self._farewell: Farewell | None = None
+        self._granted: tuple[Identity, Secret | None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.Protocol`."""
@@ -70,8 +80,7 @@ class FrontConnection(asyncio.Protocol):
         self._deadline = asyncio.get_running_loop().call_later(
             self._settings.login_timeout, self._login_overdue
         )
-        facts = self._transport.tls_facts
-        self._perform(self._state.greet(facts.bits if facts is not None else 0))
+        self._perform(self._state.greet(self._channel(self._transport)))
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
@@ -100,12 +109,8 @@ class FrontConnection(asyncio.Protocol):
         for action in actions:
             if isinstance(action, Send):
                 transport.write(action.data)
-            elif isinstance(action, CheckPassword):
-                # What the client sends meanwhile waits in the kernel, not in our memory.
-                transport.pause_reading()
-                self._login = start_task(
-                    self._log_in(transport, action), name=f"{self._service} session"
-                )
+            elif isinstance(action, Ask | AskForHolder):
+                self._start(transport, self._log_in(transport, action))
             elif isinstance(action, StartTls):
                 transport.start_tls(self._tls_established)
             elif isinstance(action, Close):
@@ -117,26 +122,45 @@ class FrontConnection(asyncio.Protocol):
                     "service=%s peer=%s %s", self._service, transport.peer, action.text
                 )  # fmt: skip
             else:
-                # The answer to `authenticated` alone, which `_serve` takes itself.
-                assert not isinstance(action, HandOver)
+                self._start(transport, self._hand_over(transport, action))
+
+    def _start(self, transport: UpgradableTransport, work: Coroutine[Any, Any, None]) -> None:
+        # What the client sends meanwhile waits in the kernel, not in our memory.
+        transport.pause_reading()
+        self._login = start_task(work, name=f"{self._service} session")
+
+    def _channel(self, transport: UpgradableTransport) -> LoginChannel:
+        return channel_of(
+            transport,
+            self._service,
+            self._authenticator,
+            binding=PLUS in self._settings.login.mechanisms,
+        )
 
     def _tls_established(self, facts: TlsFacts) -> None:
-        self._perform(self._state.tls_established(facts.bits))
+        assert self._transport is not None
+        self._perform(self._state.tls_established(self._channel(self._transport)))
 
-    async def _log_in(self, transport: UpgradableTransport, check: CheckPassword) -> None:
-        outcome = await self._judge(transport.peer, check)
+    async def _log_in(self, transport: UpgradableTransport, ask: Ask | AskForHolder) -> None:
+        outcome = await self._judge(transport, ask)
         if transport.is_closing():
             return
         if isinstance(outcome, Identity) and self._farewell is not STOPPING:
-            session = self._begin_session(transport, outcome, check.password)
+            self._granted = (outcome, _password_of(outcome, ask))
             # A session may last for days, and this frame with it.
-            del check
-            await self._serve(transport, session)
-            return
-        self._login = None
-        if isinstance(outcome, Refusal):
-            self._count(f"{self._service}.logins_refused")
+            del ask
+            actions = self._state.authenticated()
+            if isinstance(actions[0], HandOver):
+                await self._hand_over(transport, actions[0])
+                return
+            self._perform(actions)
+        elif isinstance(outcome, Refusal):
+            if isinstance(ask, Ask):
+                self._count(f"{self._service}.logins_refused")
             self._perform(self._state.refused(outcome))
+        elif isinstance(outcome, ScramVerifier):
+            self._perform(self._state.supplied(outcome))
+        self._login = None
         if self._farewell is not None:
             self._perform(self._state.end(self._farewell))
             return
@@ -144,24 +168,35 @@ class FrontConnection(asyncio.Protocol):
         # What the client had pipelined may hold the next login.
         self._perform(self._state.receive(b""))
 
-    async def _judge(self, peer: Peer, check: CheckPassword) -> Identity | Refusal:
+    async def _judge(
+        self, transport: UpgradableTransport, ask: Ask | AskForHolder
+    ) -> Identity | ScramVerifier | Refusal:
+        facts, peer = transport.tls_facts, transport.peer
+        method = ask.method if isinstance(ask, Ask) else "PREAUTH"
+        certificate = facts.client_certificate if facts is not None else None
+        client = LoginClient(self._service, peer, method, certificate)
         try:
-            return await self._authenticator.authenticate(
-                self._service, check.login, check.password, peer, check.method
-            )
+            if isinstance(ask, AskForHolder):
+                return await self._authenticator.certificate_holder(client)
+            if isinstance(ask.question, VerifierRequest):
+                return await self._authenticator.scram_verifier(client, ask.question.login)
+            return await self._authenticator.authenticate(client, ask.question)
         except Exception:
             _log.exception("service=%s peer=%s the login could not be judged", self._service, peer)
             return Refusal("Try again later", "internal error", temporary=True)
 
+    async def _hand_over(self, transport: UpgradableTransport, hand_over: HandOver) -> None:
+        await self._serve(transport, self._begin_session(transport, hand_over))
+
     def _begin_session(
-        self, transport: UpgradableTransport, identity: Identity, password: Secret
+        self, transport: UpgradableTransport, hand_over: HandOver
     ) -> AuthenticatedSession:
+        assert self._granted is not None
+        (identity, password), self._granted = self._granted, None
         self._cancel_deadline()
         self._count(f"{self._service}.logins")
         transport.record.user = identity.user
         transport.record.method = identity.method
-        [hand_over] = self._state.authenticated()
-        assert isinstance(hand_over, HandOver)
         # Nothing is delivered before the backend first waits; by then it is the protocol.
         transport.resume_reading()
         return AuthenticatedSession(
@@ -211,3 +246,10 @@ class FrontConnection(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _password_of(identity: Identity, ask: Ask | AskForHolder) -> Secret | None:
+    """The user's own password, if that is what let them in."""
+    if not isinstance(ask, Ask) or not isinstance(ask.question, PasswordCredentials):
+        return None
+    return None if identity.acting or identity.by_certificate else ask.question.password

@@ -13,7 +13,8 @@ from enum import Enum, auto
 from mailfront.errors import LineTooLongError, SaslError, SaslFault
 from mailfront.front.action import (
     Action,
-    CheckPassword,
+    Ask,
+    AskForHolder,
     Close,
     Farewell,
     HandOver,
@@ -21,9 +22,12 @@ from mailfront.front.action import (
     Send,
     StartTls,
 )
-from mailfront.front.sasl_dialogue import SaslDialogue
+from mailfront.front.login_channel import CLEAR, LoginChannel
+from mailfront.front.sasl_dialogue import SaslDialogue, Step
 from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Refusal
+from mailfront.interfaces.credentials import PasswordCredentials, ScramVerifier
+from mailfront.interfaces.secret import Secret
 from mailfront.protocol import sasl
 from mailfront.protocol.receive_buffer import ReceiveBuffer
 
@@ -52,8 +56,8 @@ class LoginState(ABC):
         self._buffer = ReceiveBuffer()
         self._state = State.SECURE if secure else State.PLAIN
         self._resume_state = self._state
-        # Of the cipher in bits; in clear 0.
-        self._strength = 0
+        self._channel = CLEAR
+        self._greeted = False
         self._dialogue: SaslDialogue | None = None
         self._login_tag = b""
         self._bad_commands = 0
@@ -61,10 +65,14 @@ class LoginState(ABC):
 
     # Events: `FrontState`.
 
-    def greet(self, cipher_bits: int) -> list[Action]:
-        """Part of `FrontState`."""
-        self._strength = cipher_bits if self._state is State.SECURE else 0
-        return [Send(self._greeting_line())]
+    def greet(self, channel: LoginChannel) -> list[Action]:
+        """Part of `FrontState`: who has a certificate may be logged in before a word is said."""
+        if self._state is State.SECURE:
+            self._channel = channel
+            if self._settings.login.preauthenticated and channel.certificate:
+                self._resume_state, self._state = self._state, State.CHECKING
+                return [AskForHolder()]
+        return self._greeting()
 
     def receive(self, data: bytes) -> list[Action]:
         """Part of `FrontState`."""
@@ -77,33 +85,40 @@ class LoginState(ABC):
             actions += step
         return actions
 
-    def tls_established(self, cipher_bits: int) -> list[Action]:
+    def tls_established(self, channel: LoginChannel) -> list[Action]:
         """Part of `FrontState`: RFC 9051 section 6.2.1 and RFC 2595 section 4, everything learnt
         in clear is forgotten."""
         self._buffer.clear()
         self._state = State.SECURE
-        self._strength = cipher_bits
+        self._channel = channel
         self._bad_commands = self._failed_logins = 0
         self._forget()
         return []
 
     def authenticated(self) -> list[Action]:
         """Part of `FrontState`."""
-        self._state = State.ENDED
-        return [HandOver(self._login_tag, self._buffer.take_at_most(len(self._buffer)))]
+        if self._dialogue is not None:
+            return self._sasl_step(self._dialogue.granted())
+        return self._hand_over()
 
     def refused(self, refusal: Refusal) -> list[Action]:
         """Part of `FrontState`."""
-        self._state = self._resume_state
-        self._failed_logins += 1
-        actions: list[Action] = [Send(self._refusal_line(refusal))]
-        if self._failed_logins >= self._settings.failed_login_limit:
-            actions += self.end(Farewell("Too many failed logins", "too many failed logins"))
-        return actions
+        if not self._greeted:
+            self._state = self._resume_state
+            return self._greeting()
+        if self._dialogue is not None:
+            return self._sasl_step(self._dialogue.refused(refusal))
+        return self._login_failed(refusal)
+
+    def supplied(self, verifier: ScramVerifier) -> list[Action]:
+        """Part of `FrontState`."""
+        assert self._dialogue is not None
+        return self._sasl_step(self._dialogue.supplied(verifier))
 
     def end(self, farewell: Farewell) -> list[Action]:
         """Part of `FrontState`. In the middle of a handshake there is no way to say a word."""
         speechless = self._state is State.TLS_PENDING
+        self._dialogue = None
         self._state = State.ENDED
         self._buffer.clear()
         actions: list[Action] = [] if speechless else [Send(self._farewell_line(farewell))]
@@ -137,11 +152,14 @@ class LoginState(ABC):
 
     # For the commands of a protocol.
 
+    def _mechanisms(self) -> tuple[str, ...]:
+        return self._settings.login.offered(self._channel)
+
     def _passwords_allowed(self) -> bool:
-        return 0 <= self._settings.plaintext_minimum_cipher <= self._strength
+        return self._settings.login.takes_passwords(self._channel)
 
     def _passwords_ever_allowed(self) -> bool:
-        return self._settings.plaintext_minimum_cipher >= 0
+        return self._settings.login.takes_passwords_ever()
 
     def _offers_tls(self) -> bool:
         return self._state is State.PLAIN and self._settings.tls_available
@@ -156,9 +174,17 @@ class LoginState(ABC):
         self._state = State.TLS_PENDING
         return [Send(invitation), StartTls()]
 
-    def _check(self, check: CheckPassword) -> list[Action]:
+    def _check_password(self, login: str, password: str, method: str) -> list[Action]:
         self._resume_state, self._state = self._state, State.CHECKING
-        return [check]
+        return [Ask(PasswordCredentials("", login, Secret(password)), method)]
+
+    def _start_sasl(self, mechanism: str) -> sasl.ServerExchange | None:
+        return sasl.start(
+            mechanism,
+            self._mechanisms(),
+            channel_binding=self._channel.channel_binding,
+            discovery=self._settings.login.discovery,
+        )
 
     def _begin_sasl(
         self, exchange: sasl.ServerExchange, initial_response: bytes | None
@@ -202,13 +228,35 @@ class LoginState(ABC):
         except SaslError as fault:
             return self._sasl_failed(fault)
 
-    def _sasl_step(self, step: bytes | CheckPassword) -> list[Action]:
-        if isinstance(step, CheckPassword):
-            self._state, self._dialogue = self._resume_state, None
-            return self._check(step)
-        self._state = State.SASL
-        return [Send(b"+ %s\r\n" % step)]
+    def _greeting(self) -> list[Action]:
+        self._greeted = True
+        return [Send(self._greeting_line())]
+
+    def _hand_over(self) -> list[Action]:
+        self._state, self._dialogue = State.ENDED, None
+        return [HandOver(self._login_tag, self._buffer.take_at_most(len(self._buffer)))]
+
+    def _login_failed(self, refusal: Refusal) -> list[Action]:
+        self._state = self._resume_state
+        self._failed_logins += 1
+        actions: list[Action] = [Send(self._refusal_line(refusal))]
+        if self._failed_logins >= self._settings.failed_login_limit:
+            actions += self.end(Farewell("Too many failed logins", "too many failed logins"))
+        return actions
+
+    def _sasl_step(self, step: Step) -> list[Action]:
+        if isinstance(step, Ask):
+            self._state = State.CHECKING
+            return [step]
+        if isinstance(step, bytes):
+            self._state = State.SASL
+            return [Send(b"+ %s\r\n" % step)]
+        self._dialogue = None
+        return self._login_failed(step) if isinstance(step, Refusal) else self._hand_over()
 
     def _sasl_failed(self, fault: SaslError) -> list[Action]:
         self._state, self._dialogue = self._resume_state, None
-        return self._bad(self._sasl_refusal_line(fault.kind))
+        actions = self._bad(self._sasl_refusal_line(fault.kind))
+        if fault.kind is SaslFault.DOWNGRADE:
+            return [SecurityEvent("scram_downgrade", str(fault)), *actions]
+        return actions

@@ -21,7 +21,8 @@ class AuthenticatedSession:
     `transport` is the client's: the backend calls `transport.set_protocol` with its own protocol
     and owns the bytes from then on. `leftover` came after the login command and is not yet
     consumed. `tag` is the IMAP tag of the login command (empty for POP3): the backend sends the
-    final answer of the login, because only it knows the capabilities.
+    final answer of the login, because only it knows the capabilities. Where it is empty in IMAP,
+    nobody has greeted the client yet, and the backend does, with PREAUTH (RFC 9051 section 7.1.4).
     `idle_timeout` is in seconds. `password` is the user's, if they logged in with one: an upstream
     may want it. A backend sets it to None as soon as it has no use for it.
     """

@@ -45,6 +45,11 @@ class UpgradableTransport(Protocol):
         """What the handshake agreed on."""
         ...
 
+    def channel_binding(self, kind: str) -> bytes | None:
+        """What ties a login to this connection and no other: `tls-exporter` (RFC 9266) or
+        `tls-server-end-point` (RFC 5929); None for another kind, or where there is none."""
+        ...
+
     def start_tls(self, on_done: Callable[[TlsFacts], None]) -> None:
         """Upgrade to TLS with the service's context of this moment.
 

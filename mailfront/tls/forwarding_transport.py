@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mailfront.interfaces.peer import Peer
+from mailfront.tls.channel_binding import channel_binding
 
 # A peer that does not take our last bytes within this many seconds loses them.
 LINGER_SECONDS = 20.0
@@ -130,6 +131,11 @@ class ForwardingTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """As asyncio's transports answer."""
         return self._raw.get_extra_info(name, default) if self._raw is not None else default
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        """What ties a login to this connection (`tls.channel_binding`); None in clear."""
+        tls = self.get_extra_info("ssl_object")
+        return None if tls is None else channel_binding(tls, kind)
 
     # For the transport.
 

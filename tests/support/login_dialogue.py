@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from mailfront.front.action import (
     Action,
-    CheckPassword,
+    Ask,
+    AskForHolder,
     Close,
     FrontState,
     HandOver,
@@ -14,32 +15,42 @@ from mailfront.front.action import (
     Send,
     StartTls,
 )
+from mailfront.front.login_channel import LoginChannel
+from mailfront.front.login_policy import LoginPolicy
 from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Refusal
+from mailfront.interfaces.credentials import PasswordCredentials, ScramVerifier
 
 WRONG = Refusal("Wrong name or password", "wrong password")
 
+Answer = Refusal | ScramVerifier | None
+Judge = Callable[[Ask | AskForHolder], Answer]
+
 
 def front_settings(
-    *, tls_available: bool = True, plaintext_minimum_cipher: int = 128, bad_command_limit: int = 20
+    *,
+    tls_available: bool = True,
+    plaintext_minimum_cipher: int = 128,
+    bad_command_limit: int = 20,
+    login: LoginPolicy | None = None,
 ) -> FrontSettings:
     """Settings as a server has them by default."""
     return FrontSettings(
         banner="mail.example.test ready",
         tls_available=tls_available,
-        plaintext_minimum_cipher=plaintext_minimum_cipher,
+        login=login or LoginPolicy(plaintext_minimum_cipher=plaintext_minimum_cipher),
         login_timeout=60,
         idle_timeout=1800,
         bad_command_limit=bad_command_limit,
     )
 
 
-def refuse_all(check: CheckPassword) -> Refusal | None:
+def refuse_all(ask: Ask | AskForHolder) -> Answer:
     """Nobody's password is right."""
     return WRONG
 
 
-def grant_all(check: CheckPassword) -> Refusal | None:
+def grant_all(ask: Ask | AskForHolder) -> Answer:
     """Everybody's password is right."""
     return None
 
@@ -47,27 +58,29 @@ def grant_all(check: CheckPassword) -> Refusal | None:
 class LoginDialogue:
     """Carries out the actions of `state` in memory, and keeps what they were.
 
-    `judge` gives the refusal of a login, or None to grant it. A handshake waits for `handshake`
-    and agrees on a cipher of `cipher_bits`.
+    `judge` gives the refusal of a login, a verifier, or None to grant it. A handshake waits for
+    `handshake` and agrees on `channel`, a cipher of `cipher_bits` unless it is given.
     """
 
     def __init__(
         self,
         state: FrontState,
-        judge: Callable[[CheckPassword], Refusal | None] = refuse_all,
+        judge: Judge = refuse_all,
         *,
         cipher_bits: int = 256,
+        channel: LoginChannel | None = None,
     ) -> None:
         self.sent = b""
         self.checks: list[tuple[str, str, str]] = []
+        self.asked: list[Ask | AskForHolder] = []
         self.events: list[str] = []
         self.closed: str | None = None
         self.upgrading = False
         self.handed_over: HandOver | None = None
         self._state = state
         self._judge = judge
-        self._cipher_bits = cipher_bits
-        self._perform(state.greet(cipher_bits))
+        self._channel = channel or LoginChannel(cipher_bits)
+        self._perform(state.greet(self._channel))
         self.greeting, self.sent = self.sent, b""
 
     def say(self, *lines: str | bytes) -> list[bytes]:
@@ -86,7 +99,7 @@ class LoginDialogue:
         """Finish the handshake that the state asked for."""
         assert self.upgrading
         self.upgrading = False
-        self._perform(self._state.tls_established(self._cipher_bits))
+        self._perform(self._state.tls_established(self._channel))
 
     def outcome(self) -> tuple[object, ...]:
         """Everything that happened."""
@@ -110,14 +123,20 @@ class LoginDialogue:
                     self.upgrading = True
                 case HandOver():
                     self.handed_over = action
-                case CheckPassword():
-                    self._check(action)
+                case Ask() | AskForHolder():
+                    self._ask(action)
 
-    def _check(self, check: CheckPassword) -> None:
-        self.checks.append((check.login, check.password.reveal(), check.method))
-        refusal = self._judge(check)
-        if refusal is None:
+    def _ask(self, ask: Ask | AskForHolder) -> None:
+        self.asked.append(ask)
+        if isinstance(ask, Ask) and isinstance(ask.question, PasswordCredentials):
+            offered = ask.question
+            self.checks.append((offered.login, offered.password.reveal(), ask.method))
+        answer = self._judge(ask)
+        if isinstance(answer, ScramVerifier):
+            self._perform(self._state.supplied(answer))
+        elif answer is None:
             self._perform(self._state.authenticated())
         else:
-            self._perform(self._state.refused(refusal))
+            self._perform(self._state.refused(answer))
+        if self.handed_over is None and self.closed is None:
             self._perform(self._state.receive(b""))

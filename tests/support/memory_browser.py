@@ -16,6 +16,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from mailfront.interfaces.peer import Peer, TlsFacts
+
 PEER = ("192.0.2.7", 50123)
 LOCAL = ("192.0.2.1", 443)
 
@@ -49,8 +51,10 @@ class Answer:
 class MemoryTransport(asyncio.Transport):
     """Collects what is written; `closed` is set when the server closes."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls_facts: TlsFacts | None = None) -> None:
         super().__init__()
+        self.tls_facts = tls_facts
+        self.peer = Peer(*PEER, *LOCAL)
         self.written = bytearray()
         self.closed = asyncio.Event()
 
@@ -81,6 +85,7 @@ class MemoryBrowser:
     application: web.Application
     cookies: dict[str, str] = field(default_factory=dict)
     host: str = "mail.example.test"
+    tls_facts: TlsFacts | None = None
 
     async def __aenter__(self) -> Self:
         self._runner = web.AppRunner(self.application, lingering_time=0.1)
@@ -108,7 +113,7 @@ class MemoryBrowser:
     async def raw(self, octets: bytes) -> Answer:
         """Send `octets` on a new connection and read until the server closes it."""
         assert self._runner.server is not None
-        protocol, transport = self._runner.server(), MemoryTransport()
+        protocol, transport = self._runner.server(), MemoryTransport(self.tls_facts)
         protocol.connection_made(transport)
         protocol.data_received(octets)
         await asyncio.wait_for(transport.closed.wait(), 20)

@@ -10,10 +10,16 @@ from typing import Any
 
 from mailfront.errors import DirectoryUnavailableError
 from mailfront.front.smtp import Role, SmtpFront, SmtpSettings
-from mailfront.interfaces.authenticator import Identity, Refusal
+from mailfront.interfaces.authenticator import Identity, LoginClient, Refusal
+from mailfront.interfaces.credentials import (
+    BearerCredentials,
+    Credentials,
+    PasswordCredentials,
+    ScramCredentials,
+    ScramVerifier,
+)
 from mailfront.interfaces.message_sink import Destination, Envelope, Message
 from mailfront.interfaces.peer import Peer, TlsFacts
-from mailfront.interfaces.secret import Secret
 
 TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, resumed=False, nickname="smtp-cert")
 ALICE = "alice@example.test"
@@ -23,21 +29,41 @@ LOCAL = frozenset({ALICE, "alias@example.test", BOB, "postmaster@example.test", 
 
 
 class Users:
-    """One user, whose address is her login."""
+    """One user, whose address is her login, and whose every verified certificate is."""
 
     def __init__(self) -> None:
         self.attempts: list[tuple[str, str, str]] = []
+        self.asked: list[Credentials] = []
         self.temporary = False
+        self.verifier: ScramVerifier | None = None
 
     async def authenticate(
-        self, service: str, login: str, password: Secret, peer: Peer, method: str
+        self, client: LoginClient, credentials: Credentials
     ) -> Identity | Refusal:
-        self.attempts.append((service, login, method))
+        self.asked.append(credentials)
+        alice = Identity(ALICE, frozenset({ALICE, "alias@example.test"}), client.method)
+        if isinstance(credentials, PasswordCredentials):
+            login = credentials.login
+            right = (login, credentials.password.reveal()) == (ALICE, PASSWORD)
+        elif isinstance(credentials, ScramCredentials):
+            login, right = credentials.login, credentials.proven
+        elif isinstance(credentials, BearerCredentials):
+            login, right = credentials.authorization, credentials.token.reveal() == PASSWORD
+        else:
+            login, right = credentials.authorization, client.certificate is not None
+        self.attempts.append((client.service, login, client.method))
         if self.temporary:
             return Refusal("later", "directory away", temporary=True)
-        if (login, password.reveal()) == (ALICE, PASSWORD):
-            return Identity(ALICE, frozenset({ALICE, "alias@example.test"}), method)
-        return Refusal("wrong", "wrong password")
+        return alice if right else Refusal("wrong", "wrong password")
+
+    async def scram_verifier(self, client: LoginClient, login: str) -> ScramVerifier | Refusal:
+        return self.verifier or Refusal("later", "directory away", temporary=True)
+
+    async def certificate_holder(self, client: LoginClient) -> Identity | Refusal:
+        raise NotImplementedError
+
+    def accepts_certificate(self, client: LoginClient) -> bool:
+        return client.certificate is not None and client.certificate.verified
 
 
 class Sink:
@@ -101,6 +127,9 @@ class MemoryTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.sent += bytes(data)
         self.writes += 1
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        return kind.encode()
 
     def start_tls(self, on_done: Callable[[TlsFacts], None]) -> None:
         self.handshake = on_done

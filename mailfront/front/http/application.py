@@ -47,6 +47,7 @@ def create_application(
             web.get("/", sign_in.start),
             web.get("/sign-in", sign_in.show),
             web.post("/sign-in", sign_in.sign_in),
+            web.post("/sign-in/certificate", sign_in.sign_in_with_certificate),
             web.post("/sign-out", sign_in.sign_out),
             web.get("/mail", mail.list_messages),
             web.get("/mail/message", mail.read_message),

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
+from mailfront.front.http.client import certificate_digest, client_of
 from mailfront.front.http.pages import Pages
 from mailfront.front.http.sessions import Session, SessionTable
 from mailfront.front.http.settings import WebSettings
@@ -44,9 +45,19 @@ def services_of(request: web.Request) -> Services:
 
 
 def session_of(request: web.Request) -> Session | None:
-    """The live session whose cookie came with `request`."""
+    """The live session whose cookie came with `request`.
+
+    A session that a certificate began is its holder's alone: over a connection without it, or once
+    it is not accepted any more, a stolen cookie opens nothing.
+    """
     token = request.cookies.get(SESSION_COOKIE)
-    return None if token is None else services_of(request).sessions.find(token)
+    services = services_of(request)
+    session = None if token is None else services.sessions.find(token)
+    if session is None or not session.certificate:
+        return session
+    client = client_of(request, "")
+    bound = certificate_digest(client.certificate) == session.certificate
+    return session if bound and services.authenticator.accepts_certificate(client) else None
 
 
 def signed_in(handler: SignedInHandler) -> Handler:

@@ -20,11 +20,14 @@ PER_USER_LIMIT = 20
 
 @dataclass(slots=True)
 class Session:
-    """One signed-in browser. `csrf_token` stands in every form; `notice` is shown once."""
+    """One signed-in browser. `csrf_token` stands in every form; `notice` is shown once. Who signed
+    in by a certificate stays signed in only over connections with that one: `certificate` is its
+    digest, empty for everybody else."""
 
     identity: Identity
     started: float
     used: float
+    certificate: bytes = b""
     csrf_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     notice: str = ""
 
@@ -56,7 +59,7 @@ class SessionTable:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open(self, identity: Identity) -> tuple[str, Session]:
+    def open(self, identity: Identity, certificate: bytes = b"") -> tuple[str, Session]:
         """A new session: its token (never one that a browser offered) and the session."""
         self._drop_expired()
         keys = self._keys_of_user.get(identity.user, [])
@@ -65,7 +68,7 @@ class SessionTable:
         elif len(self._sessions) >= self._limit:
             self._drop(next(iter(self._sessions)))
         token, now = secrets.token_urlsafe(32), self._clock()
-        session, key = Session(identity, started=now, used=now), _key(token)
+        session, key = Session(identity, now, now, certificate), _key(token)
         self._sessions[key] = session
         self._keys_of_user.setdefault(identity.user, []).append(key)
         return token, session

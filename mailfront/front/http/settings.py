@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailfront.front.login_policy import LoginPolicy
+
 
 @dataclass(frozen=True, slots=True)
 class MailAccess:
@@ -15,10 +17,15 @@ class MailAccess:
     socket_type: str
 
 
+# There is nothing but HTTPS, under whatever its cipher list allows.
+_LOGIN = LoginPolicy(plaintext_minimum_cipher=0)
+
+
 @dataclass(frozen=True, slots=True)
 class WebSettings:
     """`admins` may see the status page (canonical addresses). `mail_access` is in order of
-    preference. Times are in seconds, `message_size_limit` is in octets."""
+    preference. `login` says how people sign in. Times are in seconds, `message_size_limit` is in
+    octets."""
 
     hostname: str
     domain: str
@@ -29,3 +36,4 @@ class WebSettings:
     session_limit: int = 10_000
     request_timeout: float = 120
     message_size_limit: int = 25 * 1024 * 1024
+    login: LoginPolicy = _LOGIN

@@ -2,27 +2,38 @@
 
 Before sign-in a random cookie and the same value in the form prove that the form is ours. A
 successful sign-in always begins a new session with a new token; whatever the browser offered before
-is dropped. Every failure looks the same.
+is dropped. Every failure looks the same. Who presents a certificate that maps to a user is offered
+to go on as that user without a password; nobody is signed in by a certificate without a click.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+from typing import cast
 
 from aiohttp import web
 
+from mailfront.front.http.client import certificate_digest, client_of, peer_of
 from mailfront.front.http.forms import SMALL_FORM, read_form
 from mailfront.front.http.services import SESSION_COOKIE, services_of, session_of, signed_in
 from mailfront.front.http.sessions import Session
-from mailfront.interfaces.authenticator import Refusal
-from mailfront.interfaces.peer import Peer
+from mailfront.front.login_channel import CLEAR, LoginChannel, channel_of
+from mailfront.interfaces.authenticator import Identity, Refusal
+from mailfront.interfaces.credentials import (
+    CertificateCredentials,
+    Credentials,
+    PasswordCredentials,
+)
 from mailfront.interfaces.secret import Secret
+from mailfront.interfaces.transport import UpgradableTransport
 
 _log = logging.getLogger("mailfront.front.http")
 
 SIGN_IN_COOKIE = "__Host-sign-in"
 FAILURE = "The address or the password is wrong."
+NOT_YOURS = "Your certificate does not sign you in here."
+NO_PASSWORDS = "Passwords are not taken here. Sign in with your certificate."
 LATER = "Signing in is not possible right now. Try again in a moment."
 _INPUT_LIMIT = 1024
 
@@ -36,30 +47,52 @@ async def show(request: web.Request) -> web.StreamResponse:
     """`GET /sign-in`."""
     if session_of(request) is not None:
         raise web.HTTPSeeOther("/mail")
-    return _form(request, status=200, problem="", login="")
+    return await _form(request, status=200, problem="", login="")
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """`POST /sign-in`: 401 with the form again, or on to the mail with a new session."""
+    fields = await _fields(request)
+    login, password = fields.get("login", "").strip(), fields.get("password", "")
+    if not services_of(request).settings.login.takes_passwords(_channel(request)):
+        return await _form(request, status=403, problem=NO_PASSWORDS, login="")
+    if not login or not password or max(len(login), len(password)) > _INPUT_LIMIT:
+        return await _form(request, status=401, problem=FAILURE, login=login[:_INPUT_LIMIT])
+    credentials = PasswordCredentials("", login, Secret(password))
+    return await _authenticate(request, "FORM", credentials, login)
+
+
+async def sign_in_with_certificate(request: web.Request) -> web.StreamResponse:
+    """`POST /sign-in/certificate`: as whom the certificate of this connection is."""
+    await _fields(request)
+    return await _authenticate(request, "EXTERNAL", CertificateCredentials(""), "")
+
+
+async def _fields(request: web.Request) -> dict[str, str]:
     expected = request.cookies.get(SIGN_IN_COOKIE, "")
     if len(expected) < 40:
         raise web.HTTPForbidden(text="This page is out of date. Go back, reload it and try again.")
-    fields = await read_form(request, expected, limit=SMALL_FORM)
-    login, password = fields.get("login", "").strip(), fields.get("password", "")
-    if not login or not password or max(len(login), len(password)) > _INPUT_LIMIT:
-        return _form(request, status=401, problem=FAILURE, login=login[:_INPUT_LIMIT])
-    services, peer = services_of(request), peer_of(request)
-    result = await services.authenticator.authenticate(
-        "http", login, Secret(password), peer, "FORM"
-    )
+    return await read_form(request, expected, limit=SMALL_FORM)
+
+
+async def _authenticate(
+    request: web.Request, method: str, credentials: Credentials, login: str
+) -> web.StreamResponse:
+    services, client = services_of(request), client_of(request, method)
+    result = await services.authenticator.authenticate(client, credentials)
     if isinstance(result, Refusal):
-        _log.info("service=http peer=%s event=refused reason=%s", peer, result.reason)
+        _log.info("service=http peer=%s event=refused reason=%s", client.peer, result.reason)
         if result.temporary:
-            return _form(request, status=503, problem=LATER, login=login)
-        return _form(request, status=401, problem=FAILURE, login=login)
+            return await _form(request, status=503, problem=LATER, login=login)
+        failure = FAILURE if isinstance(credentials, PasswordCredentials) else NOT_YOURS
+        return await _form(request, status=401, problem=failure, login=login)
     services.sessions.close(request.cookies.get(SESSION_COOKIE, ""))
-    token, _ = services.sessions.open(result)
-    _log.info("service=http peer=%s event=signed-in user=%s", peer, result.user)
+    certificate = certificate_digest(client.certificate) if result.by_certificate else b""
+    token, _ = services.sessions.open(result, certificate)
+    _log.info(
+        "service=http peer=%s event=signed-in user=%s method=%s",
+        client.peer, result.user, result.method,
+    )  # fmt: skip
     response = web.HTTPSeeOther("/mail")
     _set_cookie(response, SESSION_COOKIE, token)
     response.del_cookie(SIGN_IN_COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
@@ -79,23 +112,30 @@ async def sign_out(request: web.Request, session: Session) -> web.StreamResponse
     raise response
 
 
-def peer_of(request: web.Request) -> Peer:
-    """The two ends of the connection that `request` came on."""
-    transport = request.transport
-    remote = transport.get_extra_info("peername") if transport else None
-    local = transport.get_extra_info("sockname") if transport else None
-    address, port = (remote or ("", 0))[:2]
-    local_address, local_port = (local or ("", 0))[:2]
-    return Peer(str(address), int(port), str(local_address), int(local_port))
-
-
-def _form(request: web.Request, *, status: int, problem: str, login: str) -> web.Response:
-    token = secrets.token_urlsafe(32)
-    response = services_of(request).pages.render(
-        "sign_in.html", status=status, problem=problem, login=login, form_token=token
+async def _form(request: web.Request, *, status: int, problem: str, login: str) -> web.Response:
+    services, token = services_of(request), secrets.token_urlsafe(32)
+    channel = _channel(request)
+    holder: Identity | Refusal | None = None
+    if channel.certificate and "EXTERNAL" in services.settings.login.offered(channel):
+        holder = await services.authenticator.certificate_holder(client_of(request, "EXTERNAL"))
+    response = services.pages.render(
+        "sign_in.html",
+        status=status,
+        problem=problem,
+        login=login,
+        form_token=token,
+        holder=holder.user if isinstance(holder, Identity) else "",
+        passwords=services.settings.login.takes_passwords(channel),
     )
     _set_cookie(response, SIGN_IN_COOKIE, token)
     return response
+
+
+def _channel(request: web.Request) -> LoginChannel:
+    if request.transport is None:
+        return CLEAR
+    transport = cast(UpgradableTransport, request.transport)
+    return channel_of(transport, "http", services_of(request).authenticator, binding=False)
 
 
 def _set_cookie(response: web.StreamResponse, name: str, value: str) -> None:

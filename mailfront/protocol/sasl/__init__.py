@@ -1,12 +1,12 @@
 """SASL, server side and without input or output: mechanisms, exchanges and their base64.
 
 A front calls `start`, sends `exchange.challenge` unless there is an initial response, and feeds
-`exchange.respond(decode_response(line))` until it has `Credentials`. `SaslError.kind` says which
-of its own replies fits a failure.
+`exchange.respond(decode_response(line))` until it has a question. `SaslError.kind` says which of
+its own replies fits a failure.
 """
 
 from mailfront.errors import SaslError, SaslFault
-from mailfront.protocol.sasl.exchange import Challenge, Credentials, ServerExchange
+from mailfront.protocol.sasl.exchange import Challenge, Question, ServerExchange
 from mailfront.protocol.sasl.negotiation import (
     MAXIMUM_RESPONSE_OCTETS,
     MECHANISMS,
@@ -20,7 +20,7 @@ __all__ = [
     "MAXIMUM_RESPONSE_OCTETS",
     "MECHANISMS",
     "Challenge",
-    "Credentials",
+    "Question",
     "SaslError",
     "SaslFault",
     "ServerExchange",

@@ -1,16 +1,21 @@
-"""The objects that a SASL exchange is made of, server side (RFC 4422).
+"""What a SASL exchange is made of, server side (RFC 4422).
 
-A front starts an exchange, feeds it decoded responses, and gets back either a further challenge
-or the credentials that the client offered. Nothing here checks a password.
+A front starts an exchange and feeds it decoded responses. What comes back is a challenge for the
+client, or a question for whoever judges credentials; nothing here checks a password. The answer to
+the question goes back into the exchange, which may have more to say before success or failure is
+told.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 from mailfront.errors import SaslError, SaslFault
-from mailfront.interfaces.secret import Secret
+from mailfront.interfaces.credentials import Credentials, ScramVerifier, VerifierRequest
+
+Question: TypeAlias = Credentials | VerifierRequest
+"""What the exchange must have answered before it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +25,42 @@ class Challenge:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What the client offered: who to act as, who they are, and their password.
+class ServerExchange:
+    """One running exchange. `mechanism` is the registered name, upper case."""
 
-    `authorization` is empty where the client asks to act as itself (RFC 4422 section 3.4.1).
-    """
-
-    authorization: str
-    login: str
-    password: Secret
-
-
-class ServerExchange(Protocol):
-    """One running exchange of one mechanism."""
-
-    @property
-    def mechanism(self) -> str:
-        """The registered name, upper case."""
-        ...
+    mechanism = ""
 
     @property
     def challenge(self) -> bytes:
         """The challenge to send now; empty where the mechanism begins with the client."""
-        ...
+        return b""
 
-    def respond(self, response: bytes) -> Credentials | Challenge:
+    def respond(self, response: bytes) -> Challenge | Question:
         """Take a decoded response (an initial one too). Raises `SaslError`."""
-        ...
+        raise NotImplementedError
+
+    def supply(self, verifier: ScramVerifier) -> Challenge:
+        """Take the answer to a `VerifierRequest`."""
+        raise NotImplementedError
+
+    def granted(self) -> Challenge | None:
+        """The credentials were right: what the client must be told before success is.
+
+        Its response then goes to `acknowledged`.
+        """
+        return None
+
+    def refused(self) -> Challenge | None:
+        """They were not: what the client must be told before failure is, whatever it responds."""
+        return None
+
+    def acknowledged(self, response: bytes) -> None:
+        """Take the response to the challenge of `granted`, which must be empty.
+
+        Raises `SaslError`.
+        """
+        if response:
+            raise SaslError(SaslFault.INVALID, "a response to the last challenge is empty")
 
 
 def decode_text(octets: bytes) -> str:

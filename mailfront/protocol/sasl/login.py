@@ -7,11 +7,12 @@ clients compare literally.
 from __future__ import annotations
 
 from mailfront.errors import SaslError, SaslFault
+from mailfront.interfaces.credentials import PasswordCredentials
 from mailfront.interfaces.secret import Secret
-from mailfront.protocol.sasl.exchange import Challenge, Credentials, decode_text
+from mailfront.protocol.sasl.exchange import Challenge, ServerExchange, decode_text
 
 
-class LoginExchange:
+class LoginExchange(ServerExchange):
     """A LOGIN exchange. An initial response, where the client sends one, is the name."""
 
     mechanism = "LOGIN"
@@ -24,7 +25,7 @@ class LoginExchange:
         """The prompt for what is asked next."""
         return b"Username:" if self._login is None else b"Password:"
 
-    def respond(self, response: bytes) -> Credentials | Challenge:
+    def respond(self, response: bytes) -> PasswordCredentials | Challenge:
         """Take the name, then the password; raises `SaslError` if either is empty or not text."""
         text = decode_text(response)
         if not text:
@@ -32,4 +33,4 @@ class LoginExchange:
         if self._login is None:
             self._login = text
             return Challenge(self.challenge)
-        return Credentials("", self._login, Secret(text))
+        return PasswordCredentials("", self._login, Secret(text))

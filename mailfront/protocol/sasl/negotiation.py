@@ -8,30 +8,53 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Collection
 
 from mailfront.errors import SaslError, SaslFault
 from mailfront.protocol.sasl.exchange import ServerExchange
+from mailfront.protocol.sasl.external import ExternalExchange
 from mailfront.protocol.sasl.login import LoginExchange
+from mailfront.protocol.sasl.oauth_bearer import OAuthBearerExchange, XOAuth2Exchange
 from mailfront.protocol.sasl.plain import PlainExchange
+from mailfront.protocol.sasl.scram import MECHANISM, PLUS, ChannelBinding, ScramExchange
 
-MECHANISMS = ("PLAIN", "LOGIN")
-"""What can be started, in the order in which a front announces it."""
+MECHANISMS = ("EXTERNAL", PLUS, MECHANISM, "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN")
+"""What can be started, in the order in which a front announces it: the stronger first."""
 
 MAXIMUM_RESPONSE_OCTETS = 12288
 """The longest response in base64 (RFC 4954 section 4)."""
 
 
-def start(mechanism: str, *, proxy_authorization: bool = False) -> ServerExchange | None:
-    """Return a new exchange, or None if the mechanism (in any letter case) is not known.
+def start(
+    mechanism: str,
+    offered: Collection[str],
+    *,
+    channel_binding: ChannelBinding | None = None,
+    discovery: str = "",
+) -> ServerExchange | None:
+    """Return a new exchange, or None if the mechanism (in any letter case) is not offered.
 
-    `proxy_authorization` lets PLAIN name another user to act as; the caller must then judge
-    `Credentials.authorization`.
+    `offered` is what the client was told; PLUS needs `channel_binding`. `discovery` is for the
+    failures of OAUTHBEARER.
     """
-    match mechanism.upper():
+    name = mechanism.upper()
+    if name not in offered:
+        return None
+    match name:
         case "PLAIN":
-            return PlainExchange(proxy_authorization=proxy_authorization)
+            return PlainExchange()
         case "LOGIN":
             return LoginExchange()
+        case "EXTERNAL":
+            return ExternalExchange()
+        case "OAUTHBEARER":
+            return OAuthBearerExchange(discovery)
+        case "XOAUTH2":
+            return XOAuth2Exchange()
+        case "SCRAM-SHA-256":
+            return ScramExchange(plus_offered=PLUS in offered)
+        case "SCRAM-SHA-256-PLUS":
+            return ScramExchange(bound=True, channel_binding=channel_binding)
     return None
 
 

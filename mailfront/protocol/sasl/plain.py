@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from mailfront.errors import SaslError, SaslFault
+from mailfront.interfaces.credentials import PasswordCredentials
 from mailfront.interfaces.secret import Secret
-from mailfront.protocol.sasl.exchange import Credentials, decode_text
+from mailfront.protocol.sasl.exchange import ServerExchange, decode_text
 
 
-class PlainExchange:
-    """A PLAIN exchange: the first response settles it.
-
-    Unless `proxy_authorization` is set, an authorization identity other than the client's own
-    name is refused (RFC 4616 section 2: the server decides), so that a front that does not know
-    of proxy login can never grant it.
-    """
+class PlainExchange(ServerExchange):
+    """A PLAIN exchange: the first response settles it."""
 
     mechanism = "PLAIN"
-    challenge = b""
 
-    def __init__(self, *, proxy_authorization: bool = False) -> None:
-        self._proxy_authorization = proxy_authorization
-
-    def respond(self, response: bytes) -> Credentials:
+    def respond(self, response: bytes) -> PasswordCredentials:
         """Return the credentials; raises `SaslError` for another shape than RFC 4616's."""
         parts = response.split(b"\0", 3)
         if len(parts) != 3:
@@ -31,6 +23,4 @@ class PlainExchange:
             raise SaslError(SaslFault.INVALID, "a PLAIN message needs a name and a password")
         if authorization.casefold() == login.casefold():
             authorization = ""
-        if authorization and not self._proxy_authorization:
-            raise SaslError(SaslFault.AUTHORIZATION, "an authorization identity of another user")
-        return Credentials(authorization, login, Secret(password))
+        return PasswordCredentials(authorization, login, Secret(password))

@@ -1,132 +1,49 @@
+"""Logins of every kind: who gets in, as whom, what a stranger can tell, and what is counted."""
+
+from __future__ import annotations
+
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 import pytest
 
-from mailfront.authentication.authenticate import (
-    FAILURE_TIME,
-    MAXIMUM_CHECKS,
-    PasswordAuthenticator,
-)
-from mailfront.authentication.password import PasswordChecker, hash_password
-from mailfront.authentication.throttle import Throttle
-from mailfront.directory.entry import AccountStatus, Entry
+from mailfront.authentication.authenticate import FAILURE_TIME
+from mailfront.authentication.certificate_login import LoginRules
+from mailfront.authentication.password import hash_password
+from mailfront.authentication.scram_verifier import make_value, parse_value
+from mailfront.directory.entry import AccountStatus
 from mailfront.errors import DirectoryUnavailableError
 from mailfront.interfaces.authenticator import Identity, Refusal
-from mailfront.interfaces.peer import Peer
+from mailfront.interfaces.client_certificate import CertificateFault, ClientCertificate
+from mailfront.interfaces.credentials import (
+    BearerCredentials,
+    CertificateCredentials,
+    Credentials,
+    PasswordCredentials,
+    ScramCredentials,
+    ScramVerifier,
+)
 from mailfront.interfaces.secret import Secret
-from mailfront.protocol.distinguished_name import DistinguishedName
-from mailfront.protocol.ldap_filter import Filter
+from tests.support.login_desk import ADMIN, ALICE, BOB, CERTIFICATE, RIGHT, Desk
 
-RIGHT = Secret("right password")
-ALICE = Entry(
-    user="alice@xn--bcher-kva.example", uid="alice",
-    addresses=frozenset({"alice@xn--bcher-kva.example", "a@example.test"}),
-    password_values=(hash_password(RIGHT),), status=AccountStatus.ACTIVE, name="", mail_host="",
-    service_access=(), line=1, end=2,
-)  # fmt: skip
-
-
-class OneUser:
-    """A directory whose only user goes by the names `alice` and `Alice`.
-
-    `failure` is what a look-up raises, `verdict` what the directory itself says of a password.
-    """
-
-    problem = ""
-
-    def __init__(self) -> None:
-        self.entry = ALICE
-        self.failure: Exception | None = None
-        self.verdict: bool | Exception | None = None
-        self.asked_of: list[Entry | None] = []
-
-    async def entry_for_login(self, login: str, default_domain: str) -> Entry | None:
-        if self.failure is not None:
-            raise self.failure
-        return self.entry if login.lower() == "alice" else None
-
-    async def entry_for_address(self, address: str) -> Entry | None:
-        return self.entry if address in self.entry.addresses else None
-
-    async def domains(self) -> frozenset[str]:
-        return frozenset({"example.test"})
-
-    async def search(
-        self, base: DistinguishedName | None, condition: Filter, *, limit: int = 2
-    ) -> list[Entry]:
-        return [self.entry]
-
-    async def verify_password(self, entry: Entry | None, password: Secret) -> bool | None:
-        self.asked_of.append(entry)
-        if isinstance(self.verdict, Exception):
-            raise self.verdict
-        return self.verdict
-
-
-class CountingChecker(PasswordChecker):
-    """The real checker, which tells how often it was asked."""
-
-    asked = 0
-
-    def check(self, values: Sequence[str], password: Secret) -> Awaitable[bool]:
-        self.asked += 1
-        return super().check(values, password)
-
-
-class Desk:
-    """An authenticator with a clock that only its own sleep moves."""
-
-    def __init__(self, **limits: int) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-        self.directory = OneUser()
-        self.checker = CountingChecker()
-        waiting = limits.pop("waiting", MAXIMUM_CHECKS)
-        self.authenticator = PasswordAuthenticator(
-            self.directory,
-            "example.test",
-            throttle=Throttle(clock=self.clock, **limits),
-            checker=self.checker,
-            waiting=waiting,
-            clock=self.clock,
-            sleep=self.sleep,
-        )
-
-    def clock(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        await asyncio.sleep(0)
-
-    async def login(
-        self, name: str = "alice", password: Secret = RIGHT, address: str = "192.0.2.1"
-    ) -> Identity | Refusal:
-        peer = Peer(address, 40000, "192.0.2.99", 993)
-        return await self.authenticator.authenticate("imap", name, password, peer, "PLAIN")
-
-    async def refusal(self, name: str = "alice", password: Secret = RIGHT) -> Refusal:
-        answer = await self.login(name, password)
-        assert isinstance(answer, Refusal)
-        return answer
+EXTERNAL = CertificateCredentials("")
 
 
 class MakeDesk(Protocol):
     """What the fixture `make_desk` gives: desks that are closed after the test."""
 
-    def __call__(self, **limits: int) -> Desk: ...
+    def __call__(self, *, rules: Mapping[str, LoginRules] | None = None, **limits: int) -> Desk: ...
 
 
 @pytest.fixture
 def make_desk() -> Iterator[MakeDesk]:
     desks: list[Desk] = []
 
-    def make(**limits: int) -> Desk:
-        desks.append(Desk(**limits))
+    def make(*, rules: Mapping[str, LoginRules] | None = None, **limits: int) -> Desk:
+        desks.append(Desk(rules=rules, **limits))
         return desks[-1]
 
     yield make
@@ -296,3 +213,265 @@ async def test_where_the_directory_judges_passwords_its_word_counts(desk: Desk) 
     assert (await desk.refusal()).text == "Invalid user name or password."
     assert desk.directory.asked_of == [ALICE, None, ALICE]
     assert desk.checker.asked == 0
+
+
+# Certificates.
+
+
+async def test_a_certificate_logs_in_whom_it_maps_to_without_a_password(desk: Desk) -> None:
+    desk.mapper.entry = ALICE
+    identity = await desk.offer(EXTERNAL, method="EXTERNAL", certificate=CERTIFICATE)
+    assert isinstance(identity, Identity)
+    assert (identity.user, identity.method, identity.by_certificate) == (
+        ALICE.user, "EXTERNAL", True,
+    )  # fmt: skip
+    assert desk.slept == []
+
+
+@pytest.mark.parametrize("certificate", [None, CERTIFICATE])
+async def test_no_certificate_and_one_that_maps_to_nobody_are_refused_alike(
+    desk: Desk, certificate: ClientCertificate | None
+) -> None:
+    refusal = await desk.offer(EXTERNAL, method="EXTERNAL", certificate=certificate)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.text, refusal.temporary) == ("Your certificate does not log you in.", False)
+    assert desk.slept[0] >= FAILURE_TIME
+
+
+async def test_failed_certificates_slow_an_address_down_and_lock_nobody(
+    make_desk: MakeDesk,
+) -> None:
+    desk = make_desk(address_limit=5, user_limit=2)
+    for _ in range(8):
+        await desk.offer(EXTERNAL, certificate=CERTIFICATE)
+    assert desk.slept[5] > desk.slept[0]
+    assert (await desk.refusal()).reason == "throttled"
+    assert isinstance(await desk.login(address="198.51.100.1"), Identity)
+    # A certificate cannot be guessed: who has one is not kept out by others at the same address.
+    desk.mapper.entry = BOB
+    assert isinstance(await desk.offer(EXTERNAL, certificate=CERTIFICATE), Identity)
+
+
+@pytest.mark.parametrize(
+    ("status", "temporary"),
+    [(AccountStatus.INACTIVE, True), (AccountStatus.HOLD, False), (AccountStatus.DELETED, False)],
+)
+async def test_the_certificate_of_a_disabled_user_is_refused(
+    desk: Desk, status: AccountStatus, temporary: bool
+) -> None:
+    desk.mapper.entry = replace(ALICE, status=status)
+    refusal = await desk.offer(EXTERNAL, certificate=CERTIFICATE)
+    assert isinstance(refusal, Refusal)
+    assert refusal.temporary is temporary
+    holder = await desk.authenticator.certificate_holder(desk.client(certificate=CERTIFICATE))
+    assert isinstance(holder, Refusal)
+
+
+async def test_the_password_of_another_user_than_the_certificates_is_refused(
+    desk: Desk, make_desk: MakeDesk
+) -> None:
+    desk.mapper.entry = BOB
+    right = PasswordCredentials("", "alice", RIGHT)
+    refusal = await desk.offer(right, certificate=CERTIFICATE)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.text, refusal.temporary) == ("Invalid user name or password.", False)
+    allowed = make_desk(rules={"imap": LoginRules(other_user=True)})
+    allowed.mapper.entry = BOB
+    identity = await allowed.offer(right, certificate=CERTIFICATE)
+    assert isinstance(identity, Identity)
+    assert (identity.user, identity.by_certificate) == (ALICE.user, False)
+
+
+@pytest.mark.parametrize(
+    "certificate", [CERTIFICATE, ClientCertificate(b"x", fault=CertificateFault.UNTRUSTED)]
+)
+async def test_beside_a_certificate_that_means_nothing_passwords_go_on_as_ever(
+    desk: Desk, certificate: ClientCertificate
+) -> None:
+    right = PasswordCredentials("", "alice", RIGHT)
+    assert isinstance(await desk.offer(right, certificate=certificate), Identity)
+
+
+async def test_any_password_is_taken_from_the_certificates_user_alone(
+    make_desk: MakeDesk,
+) -> None:
+    desk = make_desk(rules={"imap": LoginRules(any_password=True)})
+    desk.mapper.entry = ALICE
+    whatever = PasswordCredentials("", "Alice", Secret("whatever"))
+    identity = await desk.offer(whatever, certificate=CERTIFICATE)
+    assert isinstance(identity, Identity)
+    assert (identity.method, identity.by_certificate) == ("PLAIN", True)
+    assert isinstance(await desk.offer(whatever), Refusal)
+    other = PasswordCredentials("", "admin", Secret("whatever"))
+    assert isinstance(await desk.offer(other, certificate=CERTIFICATE), Refusal)
+    desk.directory.entry = desk.mapper.entry = replace(ALICE, status=AccountStatus.HOLD)
+    assert isinstance(await desk.offer(whatever, certificate=CERTIFICATE), Refusal)
+
+
+async def test_any_password_is_not_taken_unless_the_operator_says_so(desk: Desk) -> None:
+    desk.mapper.entry = ALICE
+    whatever = PasswordCredentials("", "alice", Secret("whatever"))
+    assert isinstance(await desk.offer(whatever, certificate=CERTIFICATE), Refusal)
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        PasswordCredentials("", "alice", RIGHT),
+        ScramCredentials("", "alice", proven=True),
+        BearerCredentials("", Secret("alice's")),
+    ],
+)
+async def test_where_certificates_are_the_only_door_nothing_else_opens(
+    make_desk: MakeDesk, credentials: Credentials
+) -> None:
+    desk = make_desk(rules={"imap": LoginRules(password_login=False)})
+    value = make_value(RIGHT, 4096)
+    desk.directory.entry = replace(ALICE, password_values=(*ALICE.password_values, value))
+    assert isinstance(await desk.offer(credentials), Refusal)
+    desk.mapper.entry = ALICE
+    assert isinstance(await desk.offer(credentials, certificate=CERTIFICATE), Refusal)
+    assert isinstance(await desk.offer(EXTERNAL, certificate=CERTIFICATE), Identity)
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [EXTERNAL, PasswordCredentials("", "alice", RIGHT), BearerCredentials("", Secret("alice's"))],
+)
+async def test_a_mapping_that_cannot_be_made_now_is_a_temporary_refusal(
+    desk: Desk, credentials: Credentials
+) -> None:
+    desk.mapper.failure = DirectoryUnavailableError("no answer")
+    refusal = await desk.offer(credentials, certificate=CERTIFICATE)
+    assert isinstance(refusal, Refusal)
+    assert refusal.temporary
+    assert desk.slept == []
+    holder = await desk.authenticator.certificate_holder(desk.client(certificate=CERTIFICATE))
+    assert isinstance(holder, Refusal)
+    assert holder.temporary
+
+
+# Acting as somebody else.
+
+
+@pytest.mark.parametrize("name", ["alice", ALICE.user, "ALICE"])
+async def test_ones_own_name_is_no_privilege(desk: Desk, name: str) -> None:
+    desk.mapper.entry = ALICE
+    identity = await desk.offer(CertificateCredentials(name), certificate=CERTIFICATE)
+    assert isinstance(identity, Identity)
+    assert (identity.user, identity.acting) == (ALICE.user, "")
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [CertificateCredentials("bob"), PasswordCredentials("bob", "admin", RIGHT)],
+)
+async def test_an_administrator_acts_as_another_and_the_log_names_both(
+    desk: Desk, caplog: pytest.LogCaptureFixture, credentials: Credentials
+) -> None:
+    caplog.set_level(logging.INFO)
+    desk.mapper.entry = ADMIN
+    identity = await desk.offer(credentials, certificate=CERTIFICATE)
+    assert isinstance(identity, Identity)
+    assert (identity.user, identity.acting) == (BOB.user, ADMIN.user)
+    assert "user=bob@example.test acting=admin@example.test" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["bob", "nobody"])
+async def test_nobody_else_acts_as_others_whether_they_exist_or_not(desk: Desk, name: str) -> None:
+    refusal = await desk.offer(PasswordCredentials(name, "alice", RIGHT))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.text, refusal.authorization) == ("You may not act as this user.", True)
+    wrong = await desk.offer(PasswordCredentials(name, "alice", Secret("wrong")))
+    assert isinstance(wrong, Refusal)
+    assert not wrong.authorization
+
+
+async def test_an_administrator_acts_neither_as_nobody_nor_as_a_disabled_user(desk: Desk) -> None:
+    desk.directory.others[0] = replace(BOB, status=AccountStatus.HOLD)
+    for name in ("bob", "nobody"):
+        assert isinstance(await desk.offer(PasswordCredentials(name, "admin", RIGHT)), Refusal)
+
+
+# SCRAM.
+
+
+async def test_the_verifier_of_a_user_is_the_stored_one(desk: Desk) -> None:
+    value = make_value(RIGHT, 5000)
+    desk.directory.entry = replace(ALICE, password_values=(*ALICE.password_values, value))
+    found = await desk.authenticator.scram_verifier(desk.client(), "alice")
+    assert found == parse_value(value)
+    proven = ScramCredentials("", "alice", proven=True)
+    identity = await desk.offer(proven, method="SCRAM-SHA-256")
+    assert isinstance(identity, Identity)
+    assert identity.method == "SCRAM-SHA-256"
+    assert isinstance(await desk.offer(replace(proven, proven=False)), Refusal)
+
+
+async def test_unknown_users_and_those_without_a_verifier_get_one_that_stays(desk: Desk) -> None:
+    names = ["nobody", "NOBODY", "nobody@example.test", "alice", ALICE.user]
+    found = [await desk.authenticator.scram_verifier(desk.client(), name) for name in names]
+    assert found[0] == found[1] == found[2]
+    assert found[3] == found[4]
+    assert found[0] != found[3]
+    assert all(isinstance(each, ScramVerifier) for each in found)
+    for name in names:
+        # Even if somebody could prove it: there is no verifier behind it.
+        refusal = await desk.offer(ScramCredentials("", name, proven=True))
+        assert isinstance(refusal, Refusal)
+        assert (refusal.text, refusal.temporary) == ("Invalid user name or password.", False)
+    assert all(seconds >= FAILURE_TIME for seconds in desk.slept)
+
+
+async def test_scram_guesses_are_throttled_as_passwords_are(make_desk: MakeDesk) -> None:
+    desk = make_desk(user_limit=3)
+    for _ in range(3):
+        await desk.offer(ScramCredentials("", "alice", proven=False))
+    refusal = await desk.authenticator.scram_verifier(desk.client(), "alice")
+    assert isinstance(refusal, Refusal)
+    assert refusal.temporary
+    last = await desk.offer(ScramCredentials("", "alice", proven=True))
+    assert isinstance(last, Refusal)
+    assert last.reason == "throttled"
+
+
+async def test_a_directory_that_is_away_supplies_no_verifier(desk: Desk) -> None:
+    desk.directory.failure = DirectoryUnavailableError("no answer")
+    refusal = await desk.authenticator.scram_verifier(desk.client(), "alice")
+    assert isinstance(refusal, Refusal)
+    assert refusal.temporary
+
+
+# Tokens.
+
+
+async def test_a_token_logs_in_its_user(desk: Desk) -> None:
+    identity = await desk.offer(BearerCredentials("", Secret("alice's")), method="OAUTHBEARER")
+    assert isinstance(identity, Identity)
+    assert (identity.user, identity.method) == (ALICE.user, "OAUTHBEARER")
+    named = await desk.offer(BearerCredentials("alice", Secret("alice's")), method="XOAUTH2")
+    assert isinstance(named, Identity)
+
+
+@pytest.mark.parametrize("token", ["forged", "stranger's"])
+async def test_a_token_that_means_nobody_is_refused_without_a_reason(
+    desk: Desk, token: str
+) -> None:
+    refusal = await desk.offer(BearerCredentials("", Secret(token)))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.text, refusal.temporary) == ("Invalid access token.", False)
+    assert desk.slept[0] >= FAILURE_TIME
+
+
+async def test_a_token_for_one_user_does_not_log_in_another(desk: Desk) -> None:
+    refusal = await desk.offer(BearerCredentials("bob", Secret("alice's")))
+    assert isinstance(refusal, Refusal)
+    assert refusal.authorization
+
+
+async def test_while_the_issuers_keys_are_not_known_tokens_are_refused_for_now(
+    desk: Desk,
+) -> None:
+    refusal = await desk.offer(BearerCredentials("", Secret("early")))
+    assert isinstance(refusal, Refusal)
+    assert refusal.temporary

@@ -23,116 +23,118 @@ def throttle(clock: Clock) -> Throttle:
     return Throttle(clock=clock, user_limit=5, address_limit=10, half_life=300)
 
 
-def fail(throttle: Throttle, address: str, user: str, times: int = 1) -> None:
+async def fail(throttle: Throttle, address: str, user: str, times: int = 1) -> None:
     for _ in range(times):
-        attempt = throttle.judge(address, user)
+        attempt = await throttle.judge(address, user)
         if attempt.refused:
             return
-        throttle.begin(attempt)
-        throttle.failed(attempt)
+        await throttle.begin(attempt)
+        await throttle.failed(attempt)
 
 
-def succeed(throttle: Throttle, address: str, user: str) -> None:
-    attempt = throttle.judge(address, user)
+async def succeed(throttle: Throttle, address: str, user: str) -> None:
+    attempt = await throttle.judge(address, user)
     assert not attempt.refused
-    throttle.begin(attempt)
-    throttle.succeeded(attempt)
+    await throttle.begin(attempt)
+    await throttle.succeeded(attempt)
 
 
-def test_the_delay_grows_with_each_failure_up_to_a_bound() -> None:
+async def test_the_delay_grows_with_each_failure_up_to_a_bound() -> None:
     throttle = Throttle(clock=Clock())
     delays = []
     for _ in range(12):
-        delays.append(throttle.judge("192.0.2.1", "alice").delay)
-        fail(throttle, "192.0.2.1", "alice")
+        delays.append((await throttle.judge("192.0.2.1", "alice")).delay)
+        await fail(throttle, "192.0.2.1", "alice")
     assert delays[:4] == [0, 0.5, 1.5, 3.5]
     assert delays == sorted(delays)
     assert delays[-1] == module.MAXIMUM_DELAY
 
 
-def test_too_many_failures_for_a_user_refuse_from_everywhere_until_they_decay(
+async def test_too_many_failures_for_a_user_refuse_from_everywhere_until_they_decay(
     throttle: Throttle, clock: Clock
 ) -> None:
     for number in range(5):
-        fail(throttle, f"192.0.2.{number}", "alice")
-    assert throttle.judge("198.51.100.1", "alice").refused
-    assert not throttle.judge("198.51.100.1", "bob").refused
+        await fail(throttle, f"192.0.2.{number}", "alice")
+    assert (await throttle.judge("198.51.100.1", "alice")).refused
+    assert not (await throttle.judge("198.51.100.1", "bob")).refused
     clock.now += 1
-    assert not throttle.judge("198.51.100.1", "alice").refused
-    fail(throttle, "198.51.100.1", "alice")
-    assert throttle.judge("198.51.100.1", "alice").refused
+    assert not (await throttle.judge("198.51.100.1", "alice")).refused
+    await fail(throttle, "198.51.100.1", "alice")
+    assert (await throttle.judge("198.51.100.1", "alice")).refused
 
 
-def test_too_many_failures_from_an_address_refuse_every_unfamiliar_user(
+async def test_too_many_failures_from_an_address_refuse_every_unfamiliar_user(
     throttle: Throttle, clock: Clock
 ) -> None:
     for number in range(10):
-        fail(throttle, "192.0.2.1", f"user{number}")
-    assert throttle.judge("192.0.2.1", "bob").refused
-    assert throttle.judge("::ffff:192.0.2.1", "bob").refused
-    assert not throttle.judge("192.0.2.2", "bob").refused
+        await fail(throttle, "192.0.2.1", f"user{number}")
+    assert (await throttle.judge("192.0.2.1", "bob")).refused
+    assert (await throttle.judge("::ffff:192.0.2.1", "bob")).refused
+    assert not (await throttle.judge("192.0.2.2", "bob")).refused
     clock.now += 300
-    assert not throttle.judge("192.0.2.1", "bob").refused
+    assert not (await throttle.judge("192.0.2.1", "bob")).refused
 
 
-def test_nobody_waits_longer_than_one_half_life_after_the_last_failure(
+async def test_nobody_waits_longer_than_one_half_life_after_the_last_failure(
     throttle: Throttle, clock: Clock
 ) -> None:
-    attempts = [throttle.judge("192.0.2.1", f"user{number}") for number in range(200)]
+    attempts = [(await throttle.judge("192.0.2.1", f"user{number}")) for number in range(200)]
     for attempt in attempts:
-        throttle.begin(attempt)
+        await throttle.begin(attempt)
     for attempt in attempts:
-        throttle.failed(attempt)
+        await throttle.failed(attempt)
     clock.now += 299
-    assert throttle.judge("192.0.2.1", "bob").refused
+    assert (await throttle.judge("192.0.2.1", "bob")).refused
     clock.now += 2
-    assert not throttle.judge("192.0.2.1", "bob").refused
+    assert not (await throttle.judge("192.0.2.1", "bob")).refused
 
 
-def test_who_logged_in_from_there_before_is_not_locked_out_by_others(throttle: Throttle) -> None:
-    succeed(throttle, "192.0.2.1", "alice")
+async def test_who_logged_in_from_there_before_is_not_locked_out_by_others(
+    throttle: Throttle,
+) -> None:
+    await succeed(throttle, "192.0.2.1", "alice")
     for number in range(10):
-        fail(throttle, "192.0.2.1", f"user{number}")
-    fail(throttle, "198.51.100.1", "alice", 5)
-    attempt = throttle.judge("192.0.2.1", "alice")
+        await fail(throttle, "192.0.2.1", f"user{number}")
+    await fail(throttle, "198.51.100.1", "alice", 5)
+    attempt = await throttle.judge("192.0.2.1", "alice")
     assert (attempt.refused, attempt.delay) == (False, 0)
 
 
-def test_guessing_for_a_familiar_user_is_limited_all_the_same(throttle: Throttle) -> None:
-    succeed(throttle, "192.0.2.1", "alice")
-    fail(throttle, "192.0.2.1", "alice", 5)
-    assert throttle.judge("192.0.2.1", "alice").refused
+async def test_guessing_for_a_familiar_user_is_limited_all_the_same(throttle: Throttle) -> None:
+    await succeed(throttle, "192.0.2.1", "alice")
+    await fail(throttle, "192.0.2.1", "alice", 5)
+    assert (await throttle.judge("192.0.2.1", "alice")).refused
 
 
-def test_a_success_does_not_wash_an_address_or_a_user_clean(throttle: Throttle) -> None:
+async def test_a_success_does_not_wash_an_address_or_a_user_clean(throttle: Throttle) -> None:
     for number in range(4):
-        fail(throttle, "192.0.2.1", f"user{number}", 2)
-    fail(throttle, "192.0.2.1", "alice", 1)
-    succeed(throttle, "192.0.2.1", "mallory")
-    fail(throttle, "192.0.2.1", "another")
-    assert throttle.judge("192.0.2.1", "bob").refused
+        await fail(throttle, "192.0.2.1", f"user{number}", 2)
+    await fail(throttle, "192.0.2.1", "alice", 1)
+    await succeed(throttle, "192.0.2.1", "mallory")
+    await fail(throttle, "192.0.2.1", "another")
+    assert (await throttle.judge("192.0.2.1", "bob")).refused
 
 
-def test_attempts_count_from_their_beginning(throttle: Throttle) -> None:
+async def test_attempts_count_from_their_beginning(throttle: Throttle) -> None:
     attempts = []
-    while not (attempt := throttle.judge("192.0.2.1", "alice")).refused:
-        throttle.begin(attempt)
+    while not (attempt := (await throttle.judge("192.0.2.1", "alice"))).refused:
+        await throttle.begin(attempt)
         attempts.append(attempt)
     assert len(attempts) == 5
     for attempt in attempts:
-        throttle.succeeded(attempt)
-    assert not throttle.judge("192.0.2.1", "bob").refused
+        await throttle.succeeded(attempt)
+    assert not (await throttle.judge("192.0.2.1", "bob")).refused
 
 
-def test_an_address_has_a_bounded_number_of_attempts_under_way() -> None:
+async def test_an_address_has_a_bounded_number_of_attempts_under_way() -> None:
     throttle = Throttle(clock=Clock())
-    attempts = [throttle.judge("192.0.2.1", f"u{n}") for n in range(module.PARALLEL_LIMIT)]
+    attempts = [(await throttle.judge("192.0.2.1", f"u{n}")) for n in range(module.PARALLEL_LIMIT)]
     for attempt in attempts:
-        throttle.begin(attempt)
-    assert throttle.judge("192.0.2.1", "alice").refused
-    assert not throttle.judge("192.0.2.2", "alice").refused
-    throttle.succeeded(attempts[0])
-    assert not throttle.judge("192.0.2.1", "alice").refused
+        await throttle.begin(attempt)
+    assert (await throttle.judge("192.0.2.1", "alice")).refused
+    assert not (await throttle.judge("192.0.2.2", "alice")).refused
+    await throttle.succeeded(attempts[0])
+    assert not (await throttle.judge("192.0.2.1", "alice")).refused
 
 
 def test_tables_are_bounded_and_the_longest_untouched_entry_makes_room() -> None:
@@ -173,9 +175,24 @@ def test_an_ipv6_network_counts_as_one_address(address: str, block: str) -> None
     assert address_block(address) == block
 
 
-def test_an_attempt_whose_outcome_nobody_knows_leaves_no_trace(throttle: Throttle) -> None:
+async def test_an_attempt_whose_outcome_nobody_knows_leaves_no_trace(throttle: Throttle) -> None:
     for _ in range(20):
-        attempt = throttle.judge("192.0.2.1", "alice")
+        attempt = await throttle.judge("192.0.2.1", "alice")
         assert (attempt.refused, attempt.delay, attempt.familiar) == (False, 0, False)
-        throttle.begin(attempt)
-        throttle.abandoned(attempt)
+        await throttle.begin(attempt)
+        await throttle.abandoned(attempt)
+
+
+async def test_an_attempt_without_a_user_counts_for_the_address_and_locks_nobody(
+    throttle: Throttle,
+) -> None:
+    for _ in range(10):
+        attempt = await throttle.judge("192.0.2.1", None)
+        assert not attempt.refused
+        await throttle.begin(attempt)
+        await throttle.failed(attempt)
+    assert (await throttle.judge("192.0.2.1", None)).refused
+    assert (await throttle.judge("192.0.2.1", "alice")).refused
+    assert not (await throttle.judge("198.51.100.1", "alice")).refused
+    await throttle.recognise(attempt)
+    assert (await throttle.judge("192.0.2.1", "")).refused

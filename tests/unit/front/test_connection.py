@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import weakref
 from collections import Counter
@@ -16,12 +17,21 @@ import pytest
 from mailfront.errors import PeerGoneError, ServerStoppingError
 from mailfront.front.connection import FrontConnection
 from mailfront.front.imap.state import ImapFront
-from mailfront.interfaces.authenticator import Identity, Refusal
+from mailfront.front.login_policy import LoginPolicy
+from mailfront.interfaces.authenticator import Identity, LoginClient, Refusal
 from mailfront.interfaces.backend import AuthenticatedSession
+from mailfront.interfaces.client_certificate import CertificateFault, ClientCertificate
+from mailfront.interfaces.credentials import (
+    Credentials,
+    PasswordCredentials,
+    ScramCredentials,
+    ScramVerifier,
+)
 from mailfront.interfaces.peer import Peer, TlsFacts
-from mailfront.interfaces.secret import Secret
+from mailfront.protocol import sasl
 from tests.support.login_dialogue import WRONG, front_settings
 from tests.support.memory_transport import MemoryTransport
+from tests.support.scram_client import ScramClient, verifier_of
 
 TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, resumed=False, nickname="imap-cert")
 ALICE = Identity("alice@example.test", frozenset({"alice@example.test"}), "LOGIN")
@@ -47,6 +57,9 @@ class ClientTransport(MemoryTransport):
         self.tls_facts: TlsFacts | None = None
         self.handshake: Callable[[TlsFacts], None] | None = None
 
+    def channel_binding(self, kind: str) -> bytes | None:
+        return kind.encode()
+
     def start_tls(self, on_done: Callable[[TlsFacts], None]) -> None:
         self.handshake = on_done
 
@@ -59,9 +72,23 @@ class Users:
         self.logins: list[str] = []
 
     async def authenticate(
-        self, service: str, login: str, password: Secret, peer: Peer, method: str
+        self, client: LoginClient, credentials: Credentials
     ) -> Identity | Refusal:
-        self.logins.append(login)
+        if isinstance(credentials, PasswordCredentials | ScramCredentials):
+            self.logins.append(credentials.login)
+        return await self._answer()
+
+    async def scram_verifier(self, client: LoginClient, login: str) -> ScramVerifier | Refusal:
+        return verifier_of("secret")
+
+    async def certificate_holder(self, client: LoginClient) -> Identity | Refusal:
+        assert client.method == "PREAUTH"
+        return await self._answer()
+
+    def accepts_certificate(self, client: LoginClient) -> bool:
+        return client.certificate is not None and client.certificate.verified
+
+    async def _answer(self) -> Identity | Refusal:
         self.waiting.append(asyncio.get_running_loop().create_future())
         return await self.waiting[-1]
 
@@ -93,13 +120,20 @@ class RecordingBackend:
 class Conversation:
     """One connection to an IMAP front, its users and its backend."""
 
-    def __init__(self, *, secure: bool = True, login_timeout: float = 60) -> None:
+    def __init__(
+        self,
+        *,
+        secure: bool = True,
+        login_timeout: float = 60,
+        tls: TlsFacts = TLS,
+        login: LoginPolicy | None = None,
+    ) -> None:
         self.users = Users()
         self.backend = RecordingBackend()
         self.counters: Counter[str] = Counter()
         self.transport = ClientTransport()
-        self.transport.tls_facts = TLS if secure else None
-        settings = replace(front_settings(), login_timeout=login_timeout)
+        self.transport.tls_facts = tls if secure else None
+        settings = replace(front_settings(login=login), login_timeout=login_timeout)
         # Bound to the counters alone: this object must not be held by the connection it watches.
         count = partial(_count, self.counters)
         self.front = FrontConnection(
@@ -107,7 +141,7 @@ class Conversation:
         )
         self.transport.set_protocol(self.front)
         self.front.connection_made(self.transport)
-        self.transport.take()
+        self.greeting = self.transport.take()
 
     def is_read(self) -> bool:
         return self.transport.reading
@@ -259,6 +293,7 @@ async def test_the_upgrade_begins_after_its_reply_and_forgets() -> None:
     client = Conversation(secure=False)
     assert await client.say("a STARTTLS") == b"a OK Begin TLS negotiation now\r\n"
     assert client.transport.handshake is not None
+    client.transport.tls_facts = TLS
     client.transport.handshake(TLS)
     assert b"AUTH=PLAIN" in await client.say("b CAPABILITY")
 
@@ -316,3 +351,111 @@ async def test_an_ended_session_frees_its_front_without_the_garbage_collector(
         del client
         await asyncio.sleep(0)
         assert freed() is None
+
+
+CERTIFIED = replace(TLS, client_certificate=ClientCertificate(b"leaf"))
+PREAUTHENTICATED = LoginPolicy(preauthenticated=True)
+
+
+async def test_a_certificate_may_log_in_before_the_greeting() -> None:
+    client = Conversation(tls=CERTIFIED, login=PREAUTHENTICATED)
+    assert client.greeting == b""
+    assert not client.is_read()
+    await client.replies()
+    client.users.answer(replace(ALICE, method="PREAUTH", by_certificate=True))
+    await client.replies()
+    [session] = client.backend.sessions
+    assert (session.tag, session.password) == (b"", None)
+    assert client.transport.record.method == "PREAUTH"
+
+
+async def test_a_certificate_that_maps_to_nobody_is_greeted_and_no_failed_login() -> None:
+    client = Conversation(tls=CERTIFIED, login=PREAUTHENTICATED)
+    await client.replies()
+    client.users.answer(Refusal("Not yours", "no entry"))
+    greeting = await client.replies()
+    assert greeting.startswith(b"* OK [CAPABILITY ")
+    assert b"AUTH=EXTERNAL" in greeting
+    assert client.is_read()
+    assert client.counters == {}
+
+
+@pytest.mark.parametrize(
+    "certificate", [None, ClientCertificate(b"leaf", fault=CertificateFault.EXPIRED)]
+)
+async def test_without_a_good_certificate_external_is_neither_offered_nor_taken(
+    certificate: ClientCertificate | None,
+) -> None:
+    tls = replace(TLS, client_certificate=certificate)
+    client = Conversation(tls=tls, login=PREAUTHENTICATED)
+    assert b"AUTH=EXTERNAL" not in client.greeting
+    assert b"a NO [CANNOT]" in await client.say("a AUTHENTICATE EXTERNAL =")
+
+
+async def test_external_on_a_connection_that_became_tls() -> None:
+    client = Conversation(secure=False, login=PREAUTHENTICATED)
+    assert client.greeting.startswith(b"* OK")
+    await client.say("a STARTTLS")
+    assert client.transport.handshake is not None
+    client.transport.tls_facts = CERTIFIED
+    client.transport.handshake(CERTIFIED)
+    assert b"AUTH=EXTERNAL" in await client.say("b CAPABILITY")
+    await client.say("c AUTHENTICATE EXTERNAL =")
+    client.users.answer(replace(ALICE, by_certificate=True))
+    await client.replies()
+    assert client.backend.sessions[0].tag == b"c"
+
+
+@pytest.mark.parametrize(
+    ("identity", "handed_on"),
+    [
+        (ALICE, True),
+        (replace(ALICE, acting="admin@example.test"), False),
+        (replace(ALICE, by_certificate=True), False),
+    ],
+)
+async def test_only_the_users_own_password_goes_to_the_backend(
+    identity: Identity, handed_on: bool
+) -> None:
+    client = Conversation()
+    await client.say("a LOGIN alice secret")
+    client.users.answer(identity)
+    await client.replies()
+    assert (client.backend.sessions[0].password is not None) is handed_on
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+async def test_scram_ends_in_a_session_once_the_client_has_heard_the_servers_proof(
+    version: str,
+) -> None:
+    login = LoginPolicy(mechanisms=sasl.MECHANISMS)
+    client = Conversation(tls=replace(TLS, version=version), login=login)
+    plus = version == "TLSv1.3"
+    assert (b"AUTH=SCRAM-SHA-256-PLUS" in client.greeting) is plus
+    kind = "tls-exporter" if plus else ""
+    # A client that can bind and is not offered it says so.
+    scram = ScramClient("alice", "secret", kind, kind.encode(), flag="" if plus else "y")
+    name = "SCRAM-SHA-256-PLUS" if plus else "SCRAM-SHA-256"
+    first = base64.b64encode(scram.first()).decode()
+    challenge = await client.say(f"a AUTHENTICATE {name} {first}")
+    last = scram.last(base64.b64decode(challenge[2:]))
+    assert await client.say(base64.b64encode(last).decode()) == b""
+    client.users.answer(replace(ALICE, method=name))
+    proof = await client.replies()
+    assert scram.is_server(base64.b64decode(proof[2:]))
+    assert client.backend.sessions == []
+    await client.say("", "b SELECT INBOX")
+    [session] = client.backend.sessions
+    assert (session.tag, session.leftover, session.password) == (b"a", b"b SELECT INBOX\r\n", None)
+    assert client.is_read()
+
+
+async def test_who_takes_plus_out_of_our_list_is_found_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = Conversation(login=LoginPolicy(mechanisms=sasl.MECHANISMS))
+    first = base64.b64encode(ScramClient("alice", "secret", flag="y").first()).decode()
+    answer = await client.say(f"a AUTHENTICATE SCRAM-SHA-256 {first}")
+    assert answer.startswith(b"a NO [AUTHENTICATIONFAILED]")
+    assert client.counters == {"imap.scram_downgrade": 1}
+    assert "PLUS" in caplog.text

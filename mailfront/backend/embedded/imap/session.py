@@ -35,7 +35,7 @@ from mailfront.protocol.imap.command_reader import (
     MessageLiteral,
 )
 from mailfront.protocol.imap.lexer import Cursor
-from mailfront.protocol.imap.response import continuation, tagged
+from mailfront.protocol.imap.response import continuation, tagged, untagged
 from mailfront.store.mail_store import MailStore
 
 _log = logging.getLogger("mailfront.imap")
@@ -73,7 +73,8 @@ class EmbeddedImap:
         except BackendError:
             _log.exception("user=%s the mailbox cannot be opened", session.identity.user)
             refusal = tagged(session.tag, b"NO", b"[UNAVAILABLE] The mailbox cannot be opened")
-            stream.write(refusal + b"* BYE Try again later\r\n")
+            # To a client that was not greeted yet only BYE makes sense.
+            stream.write((refusal if session.tag else b"") + b"* BYE Try again later\r\n")
             return "mailbox unavailable"
         state = Session(stream, self._store, account, self._append_limit)
         try:
@@ -114,7 +115,11 @@ class _Conversation:
         """Answer the login, then each command; return why it ended."""
         session = self._session
         code = b"[CAPABILITY " + capabilities(session) + b"] "
-        session.write(tagged(login_tag, b"OK", code + b"Logged in"))
+        if login_tag:
+            session.write(tagged(login_tag, b"OK", code + b"Logged in"))
+        else:
+            # RFC 9051 section 7.1.4: the greeting of a client whose certificate logged it in.
+            session.write(untagged(b"PREAUTH " + code + b"Logged in"))
         await session.flush()
         while not self._ending:
             event = await session.stream.parsed(self._reader.next)

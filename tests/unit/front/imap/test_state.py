@@ -10,9 +10,12 @@ from mailfront.interfaces.authenticator import Refusal
 from tests.support.login_dialogue import LoginDialogue, front_settings, grant_all
 
 
-def clear(*, minimum: int = 128, **settings: bool) -> LoginDialogue:
+def clear(*, minimum: int = 128, tls_available: bool = True) -> LoginDialogue:
     return LoginDialogue(
-        ImapFront(front_settings(plaintext_minimum_cipher=minimum, **settings), secure=False),
+        ImapFront(
+            front_settings(plaintext_minimum_cipher=minimum, tls_available=tls_available),
+            secure=False,
+        ),
         grant_all,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from mailfront.front.login_policy import LoginPolicy
 from mailfront.front.smtp import Role, SmtpSettings
 from mailfront.front.smtp.extensions import ehlo_response
 from mailfront.interfaces.peer import TlsFacts
@@ -44,7 +45,7 @@ async def submission(**more: object) -> SmtpConversation:
 async def test_what_is_offered_depends_on_role_and_cipher(
     role: Role, tls: TlsFacts | None, minimum: int, starttls: bool, auth: bool
 ) -> None:
-    settings = replace(SETTINGS, plaintext_minimum_cipher=minimum)
+    settings = replace(SETTINGS, login=LoginPolicy(minimum))
     client = SmtpConversation(role, settings, tls)
     await client.replies()
     answer = "\n".join(await client.say("EHLO client.example"))
@@ -66,7 +67,7 @@ async def test_what_is_offered_depends_on_role_and_cipher(
 async def test_a_password_under_too_weak_a_cipher_is_refused(
     tls: TlsFacts | None, minimum: int, refusal: str, mail: str
 ) -> None:
-    settings = replace(SETTINGS, plaintext_minimum_cipher=minimum)
+    settings = replace(SETTINGS, login=LoginPolicy(minimum))
     client = await SmtpConversation(Role.SUBMISSION, settings, tls).greeted()
     assert await client.say("MAIL FROM:<alice@example.test>") == [mail]
     if refusal:
@@ -76,7 +77,7 @@ async def test_a_password_under_too_weak_a_cipher_is_refused(
 
 def test_starttls_is_not_offered_where_there_is_no_tls() -> None:
     without = SmtpSettings("mx.example.test", tls_available=False)
-    assert b"STARTTLS" not in ehlo_response(without, tls=False, login=False)
+    assert b"STARTTLS" not in ehlo_response(without, tls=False, mechanisms=())
 
 
 async def test_starttls_upgrades_and_forgets_everything() -> None:

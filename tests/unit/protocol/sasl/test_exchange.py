@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfront.errors import SaslError, SaslFault
+from mailfront.interfaces.credentials import PasswordCredentials
 from mailfront.interfaces.secret import Secret
-from mailfront.protocol.sasl.exchange import Challenge, Credentials, decode_text
+from mailfront.protocol.sasl.exchange import Challenge, ServerExchange, decode_text
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
@@ -35,13 +36,22 @@ def test_what_is_no_text_is_refused_without_being_shown(octets: bytes) -> None:
 
 
 def test_credentials_do_not_show_the_password() -> None:
-    credentials = Credentials("", "alice", Secret("hunter2"))
+    credentials = PasswordCredentials("", "alice", Secret("hunter2"))
     assert "hunter2" not in f"{credentials} {credentials!r}"
     assert credentials.password.reveal() == "hunter2"
 
 
 def test_what_the_client_offered_cannot_be_changed_afterwards() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Credentials("", "alice", Secret("x")).login = "bob"  # type: ignore[misc]  # is what is tested
+        PasswordCredentials("", "alice", Secret("x")).login = "bob"  # type: ignore[misc]  # is what is tested
     with pytest.raises(dataclasses.FrozenInstanceError):
         Challenge(b"Username:").data = b""  # type: ignore[misc]  # is what is tested
+
+
+def test_most_mechanisms_have_no_last_word_and_take_none() -> None:
+    exchange = ServerExchange()
+    assert (exchange.challenge, exchange.granted(), exchange.refused()) == (b"", None, None)
+    exchange.acknowledged(b"")
+    with pytest.raises(SaslError) as caught:
+        exchange.acknowledged(b"x")
+    assert caught.value.kind is SaslFault.INVALID

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfront.errors import SaslError, SaslFault
-from mailfront.protocol.sasl.exchange import Challenge, Credentials
+from mailfront.interfaces.credentials import PasswordCredentials
+from mailfront.protocol.sasl.exchange import Challenge
 from mailfront.protocol.sasl.login import LoginExchange
 
 
@@ -13,7 +14,7 @@ def test_it_asks_for_the_name_and_then_for_the_password() -> None:
     assert exchange.respond(b"alice") == Challenge(b"Password:")
     assert exchange.challenge == b"Password:"
     credentials = exchange.respond("pässword ".encode())
-    assert isinstance(credentials, Credentials)
+    assert isinstance(credentials, PasswordCredentials)
     assert (credentials.authorization, credentials.login) == ("", "alice")
     assert credentials.password.reveal() == "pässword "
 

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfront.errors import SaslError, SaslFault
+from mailfront.interfaces.credentials import VerifierRequest
 from mailfront.protocol import sasl
+from tests.support.scram_client import verifier_of
 
 
 def fault(decode: Callable[[bytes], bytes], text: bytes) -> SaslFault:
@@ -62,19 +64,41 @@ def test_a_response_may_have_12288_octets_and_no_more() -> None:
 
 
 def test_mechanism_names_are_compared_without_regard_to_case() -> None:
-    exchange = sasl.start("plain")
+    exchange = sasl.start("plain", sasl.MECHANISMS)
     assert exchange is not None
     assert exchange.mechanism == "PLAIN"
 
 
-@pytest.mark.parametrize("name", ["", "CRAM-MD5", "EXTERNAL", "PLAIN ", "ПЛАИН"])
+@pytest.mark.parametrize("name", ["", "CRAM-MD5", "SCRAM-SHA-1", "PLAIN ", "ПЛАИН"])
 def test_an_unknown_mechanism_starts_nothing(name: str) -> None:
-    assert sasl.start(name) is None
+    assert sasl.start(name, sasl.MECHANISMS) is None
 
 
-def test_every_announced_mechanism_starts() -> None:
-    exchanges = [sasl.start(name) for name in sasl.MECHANISMS]
+@pytest.mark.parametrize("name", sasl.MECHANISMS)
+def test_what_is_not_offered_does_not_start(name: str) -> None:
+    assert sasl.start(name, [other for other in sasl.MECHANISMS if other != name]) is None
+
+
+def test_every_mechanism_starts_where_it_is_offered() -> None:
+    exchanges = [sasl.start(name, sasl.MECHANISMS) for name in sasl.MECHANISMS]
     assert [exchange and exchange.mechanism for exchange in exchanges] == list(sasl.MECHANISMS)
+
+
+@given(st.sampled_from(sasl.MECHANISMS), st.lists(st.binary(max_size=60), max_size=3))
+def test_any_responses_give_challenges_questions_or_a_sasl_error(
+    name: str, responses: list[bytes]
+) -> None:
+    exchange = sasl.start(name, sasl.MECHANISMS, channel_binding=lambda kind: b"x")
+    assert exchange is not None
+    for response in responses:
+        try:
+            outcome = exchange.respond(response)
+        except SaslError:
+            return
+        if isinstance(outcome, VerifierRequest):
+            exchange.supply(verifier_of("secret"))
+        elif not isinstance(outcome, sasl.Challenge):
+            return
 
 
 def test_challenges_are_encoded_on_one_line() -> None:
