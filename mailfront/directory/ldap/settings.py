@@ -58,12 +58,12 @@ def ldap_settings(configuration: Configuration, root: Path) -> LdapSettings | No
     password = Secret("")
     if bind_name:
         password = read_bind_password(root / configuration.string("local.ugldapbindcred"))
-        for server in servers:
-            if server.tls is LdapTls.NONE and not _is_loopback(server.host):
-                raise ConfigurationError(
-                    f"the password of {bind_name} would travel to {server} in clear",
-                    remedy="set local.ugldapusessl or local.ugldapstarttls to yes",
-                )
+    for server in servers:
+        if server.tls is LdapTls.NONE and not _is_loopback(server.host):
+            raise ConfigurationError(
+                f"passwords would travel to {server} in clear",
+                remedy="set local.ugldapusessl or local.ugldapstarttls to yes",
+            )
     return LdapSettings(
         servers=servers,
         base=_name(configuration, "local.ugldapbasedn"),

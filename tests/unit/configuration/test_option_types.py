@@ -14,6 +14,7 @@ from mailfront.configuration.option_types import (
     Names,
     OptionType,
     RelativePath,
+    SecretFile,
     Size,
     Text,
     Value,
@@ -31,6 +32,7 @@ EVERY_TYPE: list[OptionType] = [
     Domain(),
     Addresses(),
     RelativePath(("stderr",)),
+    SecretFile(),
 ]
 
 
@@ -63,6 +65,7 @@ EVERY_TYPE: list[OptionType] = [
         (Addresses(), "", ""),
         (RelativePath(("stderr",)), "stderr", "stderr"),
         (RelativePath(("stderr",)), "log//mailfront.log", "log/mailfront.log"),
+        (SecretFile(), "file:config//ldappassword", "config/ldappassword"),
     ],
 )
 def test_a_text_in_the_grammar_gives_its_value(kind: OptionType, text: str, value: Value) -> None:
@@ -140,3 +143,10 @@ def test_every_type_tells_people_what_may_be_written(kind: OptionType) -> None:
 
 def test_booleans_print_as_yes_and_no() -> None:
     assert [Boolean().text(value) for value in (True, False)] == ["yes", "no"]
+
+
+@pytest.mark.parametrize("text", ["hunter2", "file:/etc/hunter2", "file:", "file:../hunter2", ""])
+def test_what_may_be_a_secret_is_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(BadValueError, match="files of their own") as refused:
+        SecretFile().parse(text)
+    assert "hunter2" not in str(refused.value)
