@@ -93,12 +93,16 @@ def _private_object(
     # Tokens allow everything that is not forbidden.
     unused = {Attribute.DECRYPT: False, Attribute.UNWRAP: False}
     try:
-        return session.create_object({**template, **unused, **_private_attributes(private_key)})
+        return _created(session, {**template, **unused, **_private_attributes(private_key)})
     except pkcs11.PKCS11Error:
         for wrap in (_by_key_wrap, _by_encryption):
             with suppress(pkcs11.PKCS11Error):
                 return wrap(session, private_key, template)
         raise
+
+
+def _created(session: pkcs11.Session, template: Template) -> pkcs11.Object:
+    return session.create_object(template)
 
 
 def _private_attributes(

@@ -234,8 +234,8 @@ def _find(root: ServerRoot, name: str) -> _Found:
     labels = ", ".join(repr(found.description.label) for found in everything) or "none"
     raise TokenError(
         f"there is no token {name!r}",
-        remedy=f"present are {labels}; is it connected? `mailfront modutil -add NAME -libfile PATH` "
-        "adds the module of another",
+        remedy=f"present are {labels}; is it connected? Another module is added with "
+        "`mailfront modutil -add NAME -libfile PATH`",
         temporary=True,
     )
 
