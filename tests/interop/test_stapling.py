@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import ssl
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -23,7 +25,7 @@ from tests.conftest import NewServer
 from tests.support.openssl_ca import OpensslAuthority
 from tests.support.peers import require_program
 from tests.support.ports import LOOPBACK
-from tests.support.server import MailServer
+from tests.support.server import MailServer, run_command
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(
@@ -126,6 +128,36 @@ def test_every_certificate_on_every_port_has_its_own_response(site: Site) -> Non
         status = server.mailfront("status").stdout
         assert "OCSP response stapled to ec: until " in status
         assert "OCSP response stapled to rsa: until " in status
+
+
+def test_doctor_and_the_live_check_tell_what_is_stapled(site: Site) -> None:
+    root = str(site.authority.directory / "ca.pem")
+
+    def examined(server: MailServer) -> dict[str, Any]:
+        target = f"{LOOPBACK}:{server.ports['imaps']}"
+        told = run_command(
+            "mailfront",
+            "doctor",
+            target,
+            "--implicit",
+            "--json",
+            "--name",
+            "localhost",
+            "--ca",
+            root,
+        )
+        report: dict[str, Any] = json.loads(told.stdout)
+        return report
+
+    with site.server as server:
+        report = examined(server)
+        assert report["staple"]["state"] == "none"
+        assert "names a responder" in report["findings"][0]["what"]
+        with site.authority.responder():
+            eventually(lambda: staples(site), "a response", seconds=60)
+            assert examined(server)["staple"]["state"] == "good"
+            live = server.mailfront("check", "--live")
+            assert "OCSP" not in live.stdout + live.stderr
 
 
 def test_gnutls_verifies_the_response(site: Site) -> None:
