@@ -43,6 +43,7 @@ from mailfront.server.privileges import drop_privileges
 from mailfront.server.reload import Reloader
 from mailfront.server.stapling import Stapling
 from mailfront.server.status import StatusReport
+from mailfront.server.upstreams import Upstreams
 from mailfront.server.user_directory import DirectoryTrust, open_directory
 from mailfront.server.wiring import BoundPort, Services, bind_ports
 from mailfront.tls.openssl import unavailable_settings
@@ -127,7 +128,9 @@ class _Server:
         self._contexts.client_certificates.load(configuration, token)
         self._directory_trust = DirectoryTrust(configuration, token)
         self._reloader = Reloader(root, configuration, token, watch, self._contexts, keystore)
-        self._reloader.on_keystore = self._directory_trust.update
+        self._upstreams = Upstreams(root, configuration, (host_name(configuration), "localhost"))
+        self._upstreams.follow(token)
+        self._reloader.on_keystore = self._follow_authorities
         self._counters = Counters()
         self._expiry = ExpiryWatch()
         self._certificates: list[CertificateStatus] = []
@@ -159,6 +162,7 @@ class _Server:
             self._counters,
             self._status,
             open_directory(self._root, self._configuration, self._directory_trust),
+            self._upstreams,
         )
         self._ports = await services.ports(bound, self._contexts)
         self._status.ports = self._ports
@@ -262,9 +266,14 @@ class _Server:
         for port in self._ports:
             await port.drained()
 
+    def _follow_authorities(self, token: InternalToken) -> None:
+        self._directory_trust.update(token)
+        self._upstreams.follow(token)
+
     def _problems(self) -> list[str]:
         problems = self._contexts.problems() + self._reloader.problems()
         problems += self._stapling.problems()
+        problems += self._upstreams.problems()
         if self._services is not None and self._services.directory.problem:
             problems.append(self._services.directory.problem)
         if self._services is not None:

@@ -22,7 +22,7 @@ from mailfront.configuration.secret_file import read_secret_file
 from mailfront.configuration.upstream_list import parse_upstreams
 from mailfront.errors import BackendError, ConfigurationError
 from mailfront.interfaces.backend import Backend
-from mailfront.keystore.records import CertificateRecord
+from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.trust import TrustFlags
 from mailfront.tls.client_context import build_client_context
 
@@ -39,7 +39,7 @@ class Upstreams:
         self._configuration = configuration
         self._own_names = frozenset(own_names)
         self._routes = {service: self._routes_of(service) for service in _WORDS}
-        self._authorities: tuple[x509.Certificate, ...] = ()
+        self._token: InternalToken | None = None
         self._context: ssl.SSLContext | None = None
         self._connector = Connector(
             self._client_context, configuration.integer("service.upstream.timeout")
@@ -52,13 +52,12 @@ class Upstreams:
             self._administrator,
         )  # fmt: skip
 
-    def trust(self, records: Iterable[CertificateRecord]) -> None:
-        """Trust the authorities among `records` for connections that begin from now on."""
-        authorities = tuple(
-            record.certificate for record in records if TrustFlags.SERVERS in record.trust
-        )
-        if authorities != self._authorities:
-            self._authorities, self._context = authorities, None
+    def follow(self, token: InternalToken) -> None:
+        """Trust the authorities that the keystore trusts for servers now; may be called in a
+        thread. Nothing is read before the first connection with TLS."""
+        self._token = token
+        if self._context is not None:
+            self._context = build_client_context(_authorities(token))
 
     def problems(self) -> list[str]:
         """What is wrong with upstreams, for the status."""
@@ -75,7 +74,8 @@ class Upstreams:
 
     def _client_context(self) -> ssl.SSLContext:
         if self._context is None:
-            self._context = build_client_context(self._authorities)
+            assert self._token is not None
+            self._context = build_client_context(_authorities(self._token))
         return self._context
 
     def _administrator(self) -> Administrator | None:
@@ -87,3 +87,8 @@ class Upstreams:
             return Administrator(name, read_secret_file(path))
         except ConfigurationError as failure:
             raise BackendError(str(failure), temporary=True) from failure
+
+
+def _authorities(token: InternalToken) -> list[x509.Certificate]:
+    records = token.inventory().records
+    return [record.certificate for record in records if TrustFlags.SERVERS in record.trust]

@@ -89,8 +89,10 @@ class Services:
         counters: Counters,
         status: StatusSource,
         directory: UserDirectory,
+        upstreams: Upstreams,
     ) -> None:
         self.directory = directory
+        self._upstreams = upstreams
         self._configuration = configuration
         self._hostname = hostname
         self._counters = counters
@@ -121,7 +123,6 @@ class Services:
         self._pop_backend = EmbeddedPop(
             self._store, bad_command_limit=configuration.integer("service.badcommandlimit")
         )
-        self.upstreams = Upstreams(root, configuration, (hostname, "localhost"))
         self._web = web.AppRunner(
             create_application(
                 self._web_settings(administrators),
@@ -196,11 +197,11 @@ class Services:
                 return _server(self._redirect)
             case "imap" | "imaps":
                 return self._mail_front(
-                    port, tls_ready, ImapFront, self.upstreams.backend("imap", self._imap_backend)
+                    port, tls_ready, ImapFront, self._upstreams.backend("imap", self._imap_backend)
                 )
             case _:
                 return self._mail_front(
-                    port, tls_ready, PopFront, self.upstreams.backend("pop", self._pop_backend)
+                    port, tls_ready, PopFront, self._upstreams.backend("pop", self._pop_backend)
                 )
 
     def _mail_front(
