@@ -13,6 +13,7 @@ from mailfront.cli import (
     control,
     doctor,
     init,
+    modutil,
     quickstart,
     serve,
     user,
@@ -40,7 +41,7 @@ examples:
 Certificates: msgcert --help. Options: configutil --help.
 Exit status: 0 done, 1 failed, 2 wrong usage."""
 
-COMMANDS = (init, quickstart, serve, check, doctor, ciphers, certmap_test, control, user)
+COMMANDS = (init, quickstart, serve, check, doctor, ciphers, certmap_test, modutil, control, user)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

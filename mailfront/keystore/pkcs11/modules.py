@@ -34,16 +34,15 @@ class Module:
     """A PKCS#11 module as it is installed.
 
     `library` is None for the built-in one. `slot` restricts it to one slot, by its number or its
-    description; empty means all. `mechanisms` are what its tokens may be used for, empty meaning
-    whatever they can; `default_for` is what it does for keys of the internal token. The tokens of
-    an `optional` module may be missing, or wait for a person, without that being a problem.
+    description; empty means all. `default_for` is what it does for keys of the internal token. The
+    tokens of an `optional` module may be missing, or wait for a person, without that being a
+    problem.
     """
 
     name: str
     library: Path | None
     enabled: bool = True
     slot: str = ""
-    mechanisms: tuple[str, ...] = ()
     default_for: tuple[str, ...] = ()
     optional: bool = False
 
@@ -113,7 +112,6 @@ def _parse_module(entry: object) -> Module:
         library=library,
         enabled=_flag(entry.get("enabled", True)),
         slot=_text(entry.get("slot", "")),
-        mechanisms=_texts(entry.get("mechanisms", [])),
         default_for=_texts(entry.get("default_for", [])),
         optional=_flag(entry.get("optional", False)),
     )
@@ -145,7 +143,6 @@ def format_modules(modules: Sequence[Module]) -> bytes:
             "library": str(module.library),
             "enabled": module.enabled,
             "slot": module.slot,
-            "mechanisms": list(module.mechanisms),
             "default_for": list(module.default_for),
             "optional": module.optional,
         }

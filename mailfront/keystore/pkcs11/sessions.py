@@ -160,7 +160,7 @@ def load(module: Module) -> Library:
         return pkcs11.lib(str(module.library))
     except (pkcs11.PKCS11Error, RuntimeError) as error:
         raise TokenError(
-            f"the module {module.name!r} cannot be loaded: {error or type(error).__name__}",
+            f"the module {module.name!r} cannot be loaded: {str(error) or type(error).__name__}",
             remedy=f"is {module.library} right? `mailfront modutil -list {module.name!r}` tells",
         ) from error
 

@@ -10,12 +10,9 @@ password file; it is in no argument and no environment.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,14 +21,11 @@ from mailfront.configuration.home import ServerRoot
 from mailfront.errors import KeystoreError, TokenError
 from mailfront.keystore import formats
 from mailfront.keystore.passwords import find_password
+from mailfront.keystore.pkcs11.child import TIME_LIMIT, answer, ask, take_stdout
 from mailfront.keystore.pkcs11.modules import Module, external_modules
 from mailfront.keystore.pkcs11.objects import read_contents
 from mailfront.keystore.pkcs11.sessions import TokenDescription, open_token, tokens_of
 from mailfront.keystore.pkcs11.token_records import TokenCertificate, TokenKey
-
-# A network HSM that does not answer is given up by its own library within this, or by us.
-TIME_LIMIT = 30.0
-MAXIMUM_ANSWER = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +71,7 @@ def survey(root: ServerRoot, *, time_limit: float = TIME_LIMIT) -> Survey:
     """Look at the tokens of every enabled module. Raises `TokenError` if the look itself fails."""
     if not external_modules(root):
         return Survey()
-    command = [sys.executable, "-m", __name__, str(root.path)]
-    try:
-        # Libraries of vendors write to stdout and stderr as they please; stdout is kept for us.
-        finished = subprocess.run(  # noqa: S603 (this Python, this module)
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=time_limit, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TokenError(
-            f"the PKCS#11 modules did not answer within {time_limit:.0f} seconds",
-            remedy="disable the one that hangs: mailfront modutil -disable NAME",
-            temporary=True,
-        ) from error
-    except OSError as error:
-        raise TokenError(f"the PKCS#11 modules cannot be asked: {error.strerror}") from error
-    if finished.returncode != 0 or len(finished.stdout) > MAXIMUM_ANSWER:
-        raise TokenError(
-            f"a PKCS#11 module ended the process that asked it (status {finished.returncode})",
-            remedy="`mailfront modutil -list NAME` tells which; disable it",
-            temporary=True,
-        )
-    return parse_survey(finished.stdout)
+    return parse_survey(ask(__name__, str(root.path), time_limit=time_limit))
 
 
 def look(root: ServerRoot) -> Survey:
@@ -162,10 +136,10 @@ def _plain(value: object) -> str:
 def parse_survey(content: bytes) -> Survey:
     """Return the survey in the child's answer. Raises `TokenError`."""
     try:
-        answer = json.loads(content)
+        found = json.loads(content)
         return Survey(
-            tuple(map(_read_token, answer["tokens"])),
-            {str(name): str(fault) for name, fault in answer["module_faults"].items()},
+            tuple(map(_read_token, found["tokens"])),
+            {str(name): str(fault) for name, fault in found["module_faults"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TokenError("what a PKCS#11 module printed spoilt the answer about it") from error
@@ -199,24 +173,10 @@ def _read_key(one: Mapping[str, Any]) -> SurveyedKey:
     )
 
 
-@contextlib.contextmanager
-def _stdout_for_us_alone() -> Iterator[int]:
-    """Return a descriptor of stdout; what anybody else prints goes to stderr."""
-    own = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield own
-    finally:
-        os.close(own)
-
-
 def main() -> NoReturn:
     """Write the survey of the server root in the first argument."""
-    with _stdout_for_us_alone() as descriptor, os.fdopen(os.dup(descriptor), "wb") as answer:
-        answer.write(format_survey(look(ServerRoot(Path(sys.argv[1])))))
-    # Without the clean-up of modules, some of which crash in it (SoftHSM's does beside OpenSSL's).
-    sys.stderr.flush()
-    os._exit(0)
+    stdout = take_stdout()
+    answer(stdout, format_survey(look(ServerRoot(Path(sys.argv[1])))))
 
 
 if __name__ == "__main__":
