@@ -46,6 +46,7 @@ from mailfront.server.status import StatusReport
 from mailfront.server.upstreams import Upstreams
 from mailfront.server.user_directory import DirectoryTrust, open_directory
 from mailfront.server.wiring import BoundPort, Services, bind_ports
+from mailfront.tls.ocsp_fetch import fetch_response
 from mailfront.tls.openssl import unavailable_settings
 
 _log = logging.getLogger("mailfront.server")
@@ -121,7 +122,7 @@ class _Server:
     ) -> None:
         self._root = root
         self._configuration = configuration
-        self._stapling = Stapling(root.ocsp_directory)
+        self._stapling = Stapling(root.ocsp_directory, fetch_response)
         self._contexts = ServiceContexts(ALPN, self._stapling)
         token = keystore.internal
         self._contexts.load(configuration, keystore)

@@ -28,7 +28,6 @@ from mailfront.keystore.records import CertificateRecord, Inventory
 from mailfront.keystore.staple_files import StapleFiles
 from mailfront.keystore.staple_schedule import refresh_at, retry_at, stapled_until
 from mailfront.server.staple_subjects import Subject, Wanted, find_wanted, judged
-from mailfront.tls.ocsp_fetch import fetch_response
 from mailfront.tls.personality import ContextSlot
 from mailfront.tls.stapling_bridge import Staples, unavailable
 
@@ -38,6 +37,7 @@ MAXIMUM_CERTIFICATES = 1000
 _AT_ONCE = 4
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
+# `tls.ocsp_fetch.fetch_response`, which commands need not load: address, request, seconds.
 Fetch = Callable[[str, bytes, float], Awaitable[bytes]]
 
 
@@ -59,8 +59,8 @@ class Stapling:
     def __init__(
         self,
         directory: Path,
+        fetch: Fetch,
         *,
-        fetch: Fetch = fetch_response,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
     ) -> None:
