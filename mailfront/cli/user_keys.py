@@ -199,8 +199,8 @@ async def _ldap_user(
 def _print_change(record: bytes) -> None:
     sys.stdout.write(record.decode("ascii"))
     print_message(
-        "the LDAP directory is not written to: give these lines to ldapmodify (the schema is in "
-        "docs/certmap.md)"
+        "the LDAP directory is not written to: give these lines to ldapmodify (the schema is "
+        "docs/ldap/mailfront.schema)"
     )
 
 

@@ -22,8 +22,6 @@ from mailfront.protocol.ldif import format_attribute, format_record
 
 KEY_FINGERPRINT_ATTRIBUTE = "mailFrontKeyFingerprint"
 CERTIFICATE_ATTRIBUTE = "userCertificate;binary"
-OBJECT_CLASS = "mailFrontUser"
-"""What a directory with a schema asks for besides: an auxiliary class that has the fingerprint."""
 
 
 class EnrolledKey(NamedTuple):
@@ -73,13 +71,10 @@ def removal(entry: Entry, certificate: bytes, fingerprint: str) -> bytes:
 
 
 def _change(entry: Entry, operation: str, certificate: bytes, fingerprint: str) -> bytes:
-    values = [
+    values = (
         (CERTIFICATE_ATTRIBUTE, certificate),
         (KEY_FINGERPRINT_ATTRIBUTE, fingerprint.encode("ascii")),
-    ]
-    classes = {name.lower() for name in entry.object_classes}
-    if operation == "add" and OBJECT_CLASS.lower().encode() not in classes:
-        values.insert(0, ("objectClass", OBJECT_CLASS.encode("ascii")))
+    )
     lines = [format_record(entry.dn, [("changetype", b"modify")])]
     for attribute, value in values:
         lines.append(format_attribute(operation, attribute.encode("ascii")))
