@@ -34,7 +34,7 @@ from mailfront.tls.stapling_bridge import Staples, unavailable
 _log = logging.getLogger("mailfront.stapling")
 
 MAXIMUM_CERTIFICATES = 1000
-_AT_ONCE = 4
+_AT_ONCE = 16
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 # `tls.ocsp_fetch.fetch_response`, which commands need not load: address, request, seconds.
@@ -99,7 +99,7 @@ class Stapling:
         now = self._clock()
         for fingerprint, response in self._files.load():
             subject = wanted.subject(fingerprint)
-            if subject is None or len(self._entries) == MAXIMUM_CERTIFICATES:
+            if subject is None or not self._has_room(fingerprint, wanted):
                 continue
             try:
                 answer = judged(response, subject, now)
@@ -107,7 +107,10 @@ class Stapling:
                 continue
             entry = self._entries[fingerprint] = _Entry(subject)
             self._serve(fingerprint, entry, answer, now)
-            self._tell(entry, answer)
+            if entry.problem:
+                self._tell(entry, answer)
+        if self._entries:
+            _log.info("%d OCSP responses were on disk", len(self._entries))
         for fingerprint in set(self._files.fingerprints()) - set(self._entries):
             self._forget_file(fingerprint)
 
@@ -146,19 +149,21 @@ class Stapling:
             else:
                 self.staples.drop(fingerprint)
         for fingerprint, subject in wanted.served.items():
-            self._add(fingerprint, subject)
+            self._entries.setdefault(fingerprint, _Entry(subject))
 
     def _take_chosen(self, wanted: Wanted) -> None:
         for slot in self._slots:
             for chain in slot.server_names.presented():
                 fingerprint = fingerprint_of(chain.leaf)
-                subject = None if fingerprint in self._entries else wanted.subject(fingerprint)
+                if fingerprint in self._entries or not self._has_room(fingerprint, wanted):
+                    continue
+                subject = wanted.subject(fingerprint)
                 if subject is not None:
-                    self._add(fingerprint, subject)
+                    self._entries[fingerprint] = _Entry(subject)
 
-    def _add(self, fingerprint: bytes, subject: Subject) -> None:
-        if fingerprint not in self._entries and len(self._entries) < MAXIMUM_CERTIFICATES:
-            self._entries[fingerprint] = _Entry(subject)
+    def _has_room(self, fingerprint: bytes, wanted: Wanted) -> bool:
+        """Whether one more is asked about: personalities always, others up to the limit."""
+        return fingerprint in wanted.served or len(self._entries) < MAXIMUM_CERTIFICATES
 
     def _begin(self, fingerprint: bytes, entry: _Entry) -> None:
         entry.at_work = True

@@ -17,7 +17,11 @@ from mailfront.keystore.ocsp import MAXIMUM_RESPONSE
 
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
-_HEADERS = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
+_HEADERS = {
+    "Content-Type": "application/ocsp-request",
+    "Accept": "application/ocsp-response",
+    "User-Agent": "mailfront",
+}
 
 
 async def fetch_response(url: str, request: bytes, seconds: float) -> bytes:
