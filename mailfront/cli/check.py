@@ -59,6 +59,7 @@ def _is_served_well(root: ServerRoot) -> bool:
     """Examine the ports and print what is wrong with each; whether nothing is."""
     from mailfront.configuration.msg_conf import load_configuration
     from mailfront.keystore.internal_token import InternalToken
+    from mailfront.keystore.keystore import Keystore
     from mailfront.keystore.nicknames import INTERNAL_TOKEN
     from mailfront.keystore.passwords import read_password
     from mailfront.server.live_check import check_live
@@ -66,7 +67,9 @@ def _is_served_well(root: ServerRoot) -> bool:
     password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
     is_well = True
     with InternalToken.open(root.certificate_database, password) as token:
-        for port in check_live(load_configuration(root.msg_conf), token):
+        keystore = Keystore(root, token)
+        keystore.look_at_tokens()
+        for port in check_live(load_configuration(root.msg_conf), keystore):
             for problem in port.problems:
                 print_line(f"{port.name}: {problem}")
                 is_well = False

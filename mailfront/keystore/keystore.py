@@ -88,10 +88,15 @@ class Keystore:
         """The tokens as the last look found them."""
         return self._survey.tokens
 
+    def faults_by_module(self) -> dict[str, str]:
+        """Why modules could not be asked; under an empty name what concerns all of them."""
+        faults = dict(self._survey.module_faults)
+        return {"": self._survey_fault, **faults} if self._survey_fault else faults
+
     def module_faults(self) -> list[str]:
-        """Why modules could not be asked."""
-        faults = list(self._survey.module_faults.values())
-        return [self._survey_fault, *faults] if self._survey_fault else faults
+        """Why modules could not be asked, those apart whose tokens are optional."""
+        optional = {module.name for module in external_modules(self._root) if module.optional}
+        return [fault for name, fault in self.faults_by_module().items() if name not in optional]
 
     def inventory(self) -> Inventory:
         """Part of `CredentialSource`: what the internal token holds."""
@@ -192,12 +197,16 @@ class Keystore:
     def _certificate(self, token: SurveyedToken, name: QualifiedNickname) -> SurveyedCertificate:
         named = [one for one in token.certificates if one.nickname == name.nickname]
         if not named:
-            known = (one.nickname for one in token.certificates)
-            unknown = unknown_nickname(name.nickname, known)
+            known = [one.nickname for one in token.certificates]
+            remedy = unknown_nickname(name.nickname, known).remedy
+            if not known:
+                remedy = (
+                    "the token holds no certificate: `msgcert add-selfsign-cert --token` makes one"
+                )
             raise KeystoreError(
                 f"there is no certificate with the nickname {name.nickname!r} on the token "
                 f"{token.description.label!r}",
-                remedy=unknown.remedy,
+                remedy=remedy,
             )
         if len({one.certificate for one in named}) > 1:
             raise KeystoreError(

@@ -22,6 +22,7 @@ from mailfront.errors import (
 )
 from mailfront.keystore.expiry import days_left
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.keystore import Keystore
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password, warning_about
 from mailfront.listener.sockets import bind
@@ -37,6 +38,7 @@ from mailfront.server.client_certificates import ClientCertificates
 from mailfront.server.control import ask_server
 from mailfront.server.logins import login_problems
 from mailfront.server.ports import check_distinct, planned_ports
+from mailfront.server.token_checking import check_tokens
 from mailfront.server.user_directory import check_directory
 from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.openssl import unavailable_settings
@@ -146,11 +148,16 @@ def _open_token(root: ServerRoot, findings: Findings) -> InternalToken | None:
 def _check_personalities(
     root: ServerRoot, configuration: Configuration, token: InternalToken, findings: Findings
 ) -> None:
+    keystore = Keystore(root, token)
+    keystore.look_at_tokens()
+    problems, warnings = check_tokens(root, configuration, keystore)
+    findings.problems += problems
+    findings.warnings += warnings
     for service in ALPN:
         option = nickname_option(configuration, service)
         contexts = ServiceContexts([service])
         try:
-            contexts.load(configuration, token)
+            contexts.load(configuration, keystore)
         except OperatorError as failure:
             findings.add(
                 ConfigurationError(
@@ -161,11 +168,14 @@ def _check_personalities(
                 )
             )
             continue
-        context = contexts.slots[service].current
-        assert context is not None
-        findings.warnings += [f"{service}: {warning}" for warning in context.warnings()]
-        for nickname in nicknames_of(configuration, service):
-            left = days_left(token.require(nickname).certificate, datetime.now(UTC))
+        slot = contexts.slots[service]
+        if slot.degraded:
+            findings.problems.append(f"{option}: {slot.problem}")
+        if slot.current is not None:
+            findings.warnings += [f"{service}: {warning}" for warning in slot.current.warnings()]
+        found = map(keystore.find, nicknames_of(configuration, service))
+        for record in (each for each in found if each is not None):
+            nickname, left = record.nickname, days_left(record.certificate, datetime.now(UTC))
             if left <= EXPIRY_WARNING_DAYS:
                 findings.warnings.append(f"{option}: {nickname} {_expiry_state(left)}; renew it")
 

@@ -17,7 +17,7 @@ from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import OperatorError
 from mailfront.keystore.chain import is_self_signed
 from mailfront.keystore.formats import sha256_fingerprint
-from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.keystore import CredentialSource
 from mailfront.keystore.trust import TrustFlags
 from mailfront.listener.service_port import PortSettings
 from mailfront.protocol.starttls_client import StarttlsProtocol
@@ -26,7 +26,6 @@ from mailfront.server.certificates import (
     ALPN,
     ServiceContexts,
     configured_nicknames,
-    nicknames_of,
 )
 from mailfront.server.ports import offers_starttls, planned_ports
 from mailfront.tls.certificate_names import CertificateNames, names_of
@@ -57,7 +56,7 @@ class LivePort:
     advice: tuple[str, ...] = ()
 
 
-def trusted_authorities(token: InternalToken) -> list[x509.Certificate]:
+def trusted_authorities(token: CredentialSource) -> list[x509.Certificate]:
     """The CAs of the keystore that are trusted for servers."""
     return [
         record.certificate
@@ -66,7 +65,7 @@ def trusted_authorities(token: InternalToken) -> list[x509.Certificate]:
     ]
 
 
-def check_live(configuration: Configuration, token: InternalToken) -> Iterator[LivePort]:
+def check_live(configuration: Configuration, token: CredentialSource) -> Iterator[LivePort]:
     """Examine every port that speaks TLS, one after the other."""
     contexts = ServiceContexts(_PROTOCOLS)
     contexts.load(configuration, token)
@@ -76,9 +75,13 @@ def check_live(configuration: Configuration, token: InternalToken) -> Iterator[L
         ):
             continue
         context = contexts.slots[port.service].current
-        assert context is not None
+        if context is None:
+            problem = contexts.slots[port.service].problem
+            yield LivePort(port.name, None, (problem,))
+            continue
         target = _target(port, configuration)
-        own = nicknames_of(configuration, port.service)
+        # Those in fact: a token may be away.
+        own = context.nickname.split(",")
         nicknames = _chosen_by_name(configuration, token, own, target.name) or own
         authorities = [*trusted_authorities(token), *_own_self_signed(token, nicknames)]
         expected = {token.require(nickname).sha256 for nickname in nicknames}
@@ -86,7 +89,7 @@ def check_live(configuration: Configuration, token: InternalToken) -> Iterator[L
 
 
 def _chosen_by_name(
-    configuration: Configuration, token: InternalToken, own: Sequence[str], name: str
+    configuration: Configuration, token: CredentialSource, own: Sequence[str], name: str
 ) -> Sequence[str] | None:
     """The nicknames presented to a client that asks for `name`, unless the service's `own` are."""
     if not configuration.boolean("local.service.ssl.sni"):
@@ -97,7 +100,7 @@ def _chosen_by_name(
     return names.find(name, frozenset().union(*own_names))
 
 
-def _own_self_signed(token: InternalToken, nicknames: Sequence[str]) -> list[x509.Certificate]:
+def _own_self_signed(token: CredentialSource, nicknames: Sequence[str]) -> list[x509.Certificate]:
     """Self-signed personalities: that clients do not know them is no news to their operator."""
     certificates = [token.require(nickname).certificate for nickname in nicknames]
     return [certificate for certificate in certificates if is_self_signed(certificate)]
