@@ -28,9 +28,11 @@ from tests.support.ports import LOOPBACK
 from tests.support.server import MailServer, run_command
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.skipif(
-    bool(stapling_bridge.unavailable()), reason=stapling_bridge.unavailable()
-)
+pytestmark = [
+    pytest.mark.skipif(bool(stapling_bridge.unavailable()), reason=stapling_bridge.unavailable()),
+    # A response lasts a minute at least.
+    pytest.mark.timeout(300),
+]
 
 PERSONALITY = "encryption.rsa.nssslpersonalityssl"
 TENANT = "tenant.example.org"
@@ -175,7 +177,6 @@ def test_gnutls_verifies_the_response(site: Site) -> None:
             assert seen.returncode == 0, seen.stdout + seen.stderr
 
 
-@pytest.mark.timeout(300)
 def test_a_responder_that_dies_costs_no_handshake_and_a_restart_staples_from_disk(
     site: Site,
 ) -> None:
