@@ -12,6 +12,8 @@ TESTS = REPOSITORY / "tests" / "unit"
 EXCEPTIONS: dict[str, str] = {
     "__main__.py": "two lines; every integration test goes through it or its twin",
     "version.py": "a constant",
+    "backend/upstream/connecting.py": "sockets; tests/interop/test_upstream_dovecot.py",
+    "backend/upstream/session.py": "sockets; tests/interop/test_upstream_dovecot.py",
     "cli/subcommand.py": "the name of a type",
     "directory/directory.py": "a Protocol alone",
     "interfaces/authenticator.py": "a Protocol and records without logic",
@@ -22,6 +24,7 @@ EXCEPTIONS: dict[str, str] = {
     "tls/connection_owner.py": "a Protocol alone",
     "server/process.py": "the whole process: tests/integration runs it in every file",
     "store/message_record.py": "records and an enumeration without logic",
+    "server/upstreams.py": "joins parts; tests/interop/test_upstream_dovecot.py",
     "server/wiring.py": "joins parts without a decision of its own; tests/integration serves by it",
     "tls/doctor/examination.py": "probe after probe; tests/integration/test_doctor.py runs it",
 }
