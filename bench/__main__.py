@@ -1,13 +1,14 @@
 """`python -m bench quick`: measure mailfront beside its peers. `python -m bench keystore`: a
-keystore of thousands of certificates."""
+keystore of thousands of certificates. `python -m bench flood`: a session under a flood of
+handshakes."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import keystore, quick
+from bench import flood, keystore, quick
 
-COMMANDS = {"keystore": keystore.main, "quick": quick.main}
+COMMANDS = {"flood": flood.main, "keystore": keystore.main, "quick": quick.main}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:

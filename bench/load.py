@@ -38,6 +38,11 @@ class ImapSession:
         self._socket.sendall(f'a LOGIN {user} "{password}"\r\n'.encode())
         self._wait_for(b"a OK")
 
+    def noop(self) -> None:
+        """Ask for nothing, and wait for the answer."""
+        self._socket.sendall(b"n NOOP\r\n")
+        self._wait_for(b"n OK")
+
     def logout(self) -> None:
         """Say goodbye and close."""
         self._socket.sendall(b"b LOGOUT\r\n")

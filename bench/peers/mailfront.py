@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.server import ALICE, MailServer, make_server_root
@@ -20,10 +21,10 @@ class Mailfront:
 
     name = "mailfront"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, options: Mapping[str, str] | None = None) -> None:
         root = directory / "mailfront"
         make_server_root(root)
-        self._server = MailServer(root, _OPTIONS)
+        self._server = MailServer(root, {**_OPTIONS, **(options or {})})
         begun = time.monotonic()
         self._server.start()
         self.seconds_to_start = time.monotonic() - begun

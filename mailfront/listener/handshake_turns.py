@@ -4,8 +4,9 @@ A handshake costs a thousand times what a command costs. So each network has a b
 handshakes per minute (a token bucket; a resumed one gives its token back), and there are bounds on
 how many are under way, in total and per network. What may not begin at once waits, first come,
 first served within a network and in rotation between networks; a few begin in each turn of the
-event loop, and sessions have theirs in between. When all places are taken by clients that say
-nothing more, the oldest of them make room.
+event loop, and sessions have theirs in between. Networks that have none under way come first. When
+all places are taken by clients that say nothing more, the oldest of them make room; for a network
+that has no place, those of networks that have several do so sooner.
 
 Nothing here grows with the number of attackers: those who wait hold a connection each, and the
 networks remembered without one are bounded.
@@ -29,8 +30,11 @@ PER_TURN = 4
 WAITING_PER_NETWORK = 100
 # Within so many seconds a client answers, however far away; then its place may go to one who waits.
 PATIENCE = 2.0
+# Most answer within so many; then a place may go to a network that has none.
+HASTE = 0.5
 REMEMBERED_NETWORKS = 10_000
 _MINUTE = 60.0
+_LEAST_WAIT = 0.02
 
 
 class Handshake(Protocol):
@@ -86,6 +90,8 @@ class HandshakeTurns:
         self._active: dict[str, _Network] = {}
         # Networks whose tokens are not all back, the least recently used first.
         self._resting: dict[str, _Network] = {}
+        # Networks with nothing under way when they lined up, and the others.
+        self._newcomers: deque[_Network] = deque()
         self._rotation: deque[_Network] = deque()
 
     @property
@@ -105,7 +111,7 @@ class HandshakeTurns:
             handshake.refuse_handshake(TOO_MANY_HANDSHAKES)
             return
         self._places[handshake] = network
-        if not (network.waiting or self._rotation) and self._has_room() and self._may(network):
+        if not (network.waiting or self._lined_up) and self._has_room() and self._may(network):
             self._begin(network, handshake)
         else:
             network.waiting[handshake] = None
@@ -124,7 +130,7 @@ class HandshakeTurns:
             if resumed:
                 network.tokens += 1
             self._line_up(network)
-            if self._rotation:
+            if self._lined_up:
                 self._end_turn_soon()
         if not (network.running or network.waiting):
             self._rest(network)
@@ -147,6 +153,10 @@ class HandshakeTurns:
 
     # Who is next.
 
+    @property
+    def _lined_up(self) -> int:
+        return len(self._newcomers) + len(self._rotation)
+
     def _has_room(self) -> bool:
         return self._begun_this_turn < PER_TURN and not (
             self._total and len(self._running) >= self._total
@@ -166,7 +176,7 @@ class HandshakeTurns:
             return
         if self._may(network):
             network.in_rotation = True
-            self._rotation.append(network)
+            (self._rotation if network.running else self._newcomers).append(network)
             self._end_turn_soon()
         elif not (self._per_address and network.running >= self._per_address):
             seconds = (1 - network.tokens) * _MINUTE / self._per_minute
@@ -188,33 +198,55 @@ class HandshakeTurns:
         self._turn_ends = False
         self._begun_this_turn = 0
         self._make_room()
-        while self._rotation and self._has_room():
-            network = self._rotation.popleft()
+        while self._lined_up and self._has_room():
+            network = (self._newcomers or self._rotation).popleft()
             network.in_rotation = False
             if network.waiting and self._may(network):
                 handshake = next(iter(network.waiting))
                 del network.waiting[handshake]
                 self._begin(network, handshake)
             self._line_up(network)
-        if self._rotation and self._total and len(self._running) >= self._total:
+        if self._lined_up and self._total and len(self._running) >= self._total:
             self._room_later()
 
     def _make_room(self) -> None:
         """Let go of the oldest handshakes if others need their places."""
-        needed = min(len(self._rotation), PER_TURN)
-        enough = max(0, self._total - needed)
-        while self._total and len(self._running) > enough:
+        if not self._total:
+            return
+        enough = max(0, self._total - min(self._lined_up, PER_TURN))
+        while len(self._running) > enough:
             oldest, since = next(iter(self._running.items()))
             if self._clock() - since < PATIENCE:
                 break
-            oldest.refuse_handshake(TIME_OUT)
-            self.leave(oldest, resumed=False)
+            self._let_go(oldest)
+        enough = max(0, self._total - min(len(self._newcomers), PER_TURN))
+        while len(self._running) > enough and (dispensable := self._dispensable()) is not None:
+            self._let_go(dispensable)
+
+    def _dispensable(self) -> Handshake | None:
+        """The oldest that was given time to answer and whose network has another one."""
+        now = self._clock()
+        for handshake, since in self._running.items():
+            if now - since < HASTE:
+                break
+            if self._places[handshake].running > 1:
+                return handshake
+        return None
+
+    def _let_go(self, handshake: Handshake) -> None:
+        handshake.refuse_handshake(TIME_OUT)
+        self.leave(handshake, resumed=False)
 
     def _room_later(self) -> None:
-        if self._room_timer is None:
-            since = next(iter(self._running.values()))
-            seconds = max(0.01, since + PATIENCE - self._clock())
-            self._room_timer = asyncio.get_running_loop().call_later(seconds, self._room_now)
+        since = next(iter(self._running.values()))
+        wait = HASTE if self._newcomers else PATIENCE
+        seconds = max(_LEAST_WAIT, since + wait - self._clock())
+        loop = asyncio.get_running_loop()
+        if self._room_timer is not None:
+            if self._room_timer.when() <= loop.time() + seconds:
+                return
+            self._room_timer.cancel()
+        self._room_timer = loop.call_later(seconds, self._room_now)
 
     def _room_now(self) -> None:
         self._room_timer = None

@@ -6,6 +6,7 @@ import asyncio
 
 from mailfront.listener import handshake_turns
 from mailfront.listener.handshake_turns import (
+    HASTE,
     PATIENCE,
     PER_TURN,
     WAITING_PER_NETWORK,
@@ -111,7 +112,7 @@ async def test_networks_take_turns() -> None:
         begun = office.begun[-1]
         next(each for each in waiting if each._name == begun).leave()
         await some_turns()
-    assert office.begun == ["first", "a0", "b", "c", "a1", "a2"]
+    assert office.begun == ["first", "b", "c", "a0", "a1", "a2"]
 
 
 async def test_a_budget_is_spent_and_earned_again() -> None:
@@ -179,6 +180,50 @@ async def test_who_says_nothing_more_makes_room_for_one_who_waits() -> None:
     await some_turns()
     assert office.refused == ["silent"]
     assert office.begun == ["silent", "young", "late"]
+
+
+async def test_a_network_that_has_no_place_gets_one_of_a_network_that_has_several() -> None:
+    office = Office(total=3)
+    for name in "ab":
+        office.enter(name)
+    office.enter("c", OTHER)
+    office.enter("d")
+    office.enter("e", "192.0.2.3")
+    await some_turns()
+    assert office.begun == ["a", "b", "c"]
+    office.clock.now += HASTE
+    office.enter("f", "192.0.2.4")
+    await some_turns()
+    assert office.begun == ["a", "b", "c", "e"]
+    assert office.refused == ["a"]
+    assert office.turns.waiting == 2
+
+
+async def test_the_only_place_of_a_network_is_its_own_for_longer() -> None:
+    office = Office(total=2)
+    office.enter("a")
+    office.enter("b", OTHER)
+    office.clock.now += HASTE
+    office.enter("c", "192.0.2.3")
+    await some_turns()
+    assert office.refused == []
+    office.clock.now += PATIENCE - HASTE
+    office.enter("d", "192.0.2.4")
+    await some_turns()
+    assert (office.refused, office.begun) == (["a", "b"], ["a", "b", "c", "d"])
+
+
+async def test_networks_with_nothing_under_way_come_first() -> None:
+    office = Office(total=2)
+    first, second = office.enter("a"), office.enter("b", OTHER)
+    office.enter("c")
+    office.enter("d", "192.0.2.3")
+    second.leave()
+    await some_turns()
+    assert office.begun == ["a", "b", "d"]
+    first.leave()
+    await some_turns()
+    assert office.begun == ["a", "b", "d", "c"]
 
 
 async def test_who_says_nothing_more_keeps_its_place_while_nobody_waits() -> None:
