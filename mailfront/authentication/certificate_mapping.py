@@ -113,8 +113,8 @@ class CertificateMapper:
         """Whether `certificate` is of a kind that is mapped: verified, or perhaps pinned."""
         if certificate.verified:
             return True
-        pinned = any(mapping.pinned for mapping in self._certmap.current().certmap.mappings())
-        return pinned and certificate.fault is CertificateFault.UNTRUSTED
+        is_unknown = certificate.fault is CertificateFault.UNTRUSTED
+        return is_unknown and self._certmap.current().certmap.pins_keys
 
     async def trace(self, certificate: ClientCertificate, service: str) -> MappingTrace:
         """Map, and return each step. Raises `DirectoryUnavailableError`."""

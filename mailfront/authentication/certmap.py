@@ -50,11 +50,15 @@ _NAME = re.compile(r"[^\s:]+")
 
 @dataclass(frozen=True, slots=True)
 class Certmap:
-    """All mappings of one version of the file; `warnings` tell what in it has no effect."""
+    """All mappings of one version of the file.
+
+    `warnings` tell what in it has no effect; `pins_keys`: whether any mapping takes enrolled keys.
+    """
 
     by_issuer: dict[DistinguishedName, Mapping]
     default: Mapping
     warnings: tuple[str, ...] = ()
+    pins_keys: bool = False
 
     def mapping_for(self, issuer: DistinguishedName) -> Mapping:
         """Return the first mapping in the file for this issuer, else the default."""
@@ -101,7 +105,9 @@ class _Reader:
                 remedy="add the line: certmap default default",
                 file=self._file,
             )
-        return Certmap(self._by_issuer(), default, tuple(self._warnings))
+        by_issuer = self._by_issuer()
+        pins_keys = default.pinned or any(mapping.pinned for mapping in by_issuer.values())
+        return Certmap(by_issuer, default, tuple(self._warnings), pins_keys)
 
     def _lines(self, content: bytes) -> Iterator[_Line]:
         """Yield the lines that say something, continuations joined, blanks at the ends cut."""

@@ -213,8 +213,7 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 def _advise(root: ServerRoot) -> None:
     """Say what is still missing for the key to be of use."""
-    mappings = read_certmap(root.certmap_conf).certmap.mappings()
-    if not any(mapping.pinned for mapping in mappings):
+    if not read_certmap(root.certmap_conf).certmap.pins_keys:
         print_message(
             f"{root.certmap_conf}: no mapping takes enrolled keys yet: add the line "
             "`default:pinned on`"

@@ -105,6 +105,10 @@ class Logins:
             self._keys.close()
         self.authenticator.close()
 
+    def takes_enrolled_keys(self) -> bool:
+        """Whether a certificate that no CA vouches for may log somebody in at present."""
+        return self._certmap is not None and self._certmap.current().certmap.pins_keys
+
     def problems(self) -> list[str]:
         """What is wrong at present, for the operator."""
         sources = (self._certmap, self._keys)

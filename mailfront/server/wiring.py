@@ -142,6 +142,8 @@ class Services:
     async def ports(self, bound: list[BoundPort], contexts: ServiceContexts) -> list[ServicePort]:
         """Join every bound port to its front."""
         self.logins.start()
+        for authentication in contexts.client_certificates.authentications.values():
+            authentication.takes_any = self.logins.takes_enrolled_keys
         await self._web.setup()
         await self._redirect.setup()
         limits = ConnectionLimits(

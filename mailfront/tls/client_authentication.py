@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import ssl
 import struct
+from collections.abc import Callable
 from enum import Enum
 from weakref import WeakValueDictionary
 
@@ -98,9 +99,15 @@ _requests: WeakValueDictionary[int, CertificateRequest] = WeakValueDictionary()
 
 
 class ClientAuthentication:
-    """One port's way with client certificates; may be told otherwise at any time."""
+    """One port's way with client certificates; may be told otherwise at any time.
+
+    `takes_any` tells whether certificates that no CA vouches for may mean something at present,
+    because keys are enrolled in the directory: then a request that refuses nobody is made without
+    any trusted CA too, and names none, or clients would not offer theirs.
+    """
 
     def __init__(self) -> None:
+        self.takes_any: Callable[[], bool] = bool
         # One object, so that one assignment changes all of it at once.
         self._state: tuple[Asking, ClientTrust | None, bool] = (Asking.OFF, None, False)
 
@@ -124,6 +131,8 @@ class ClientAuthentication:
     @property
     def description(self) -> str:
         """What clients are asked for, for people; empty if they are not asked."""
+        if self._asks_for_any():
+            return "request: any certificate"
         names = "; ".join(self.authorities)
         if self.asking is Asking.REQUIRE:
             return f"require: {names or 'no CA is trusted for clients'}"
@@ -133,8 +142,9 @@ class ClientAuthentication:
         """Ask the client of a handshake that has not begun, if it is to be asked. Raises
         `ssl.SSLError` if a certificate is required and cannot be asked for."""
         asking, trust, refuses = self._state
-        requires = asking is Asking.REQUIRE
-        if asking is Asking.OFF or not (requires or (trust is not None and trust.subjects)):
+        requires, for_any = asking is Asking.REQUIRE, self._asks_for_any()
+        is_of_use = requires or for_any or (trust is not None and bool(trust.subjects))
+        if asking is Asking.OFF or not is_of_use:
             return
         pointer = connection_bridge.connection_pointer(tls)
         if pointer is None or trust is None or not isinstance(tls, MailSslObject):
@@ -145,8 +155,13 @@ class ClientAuthentication:
             return
         request = CertificateRequest(trust, requires=requires, refuses=requires or refuses)
         bridge.ask(pointer, require=requires)
-        trust.list_names(pointer)
+        if not for_any:
+            trust.list_names(pointer)
         _requests[pointer] = tls.certificate_request = request
+
+    def _asks_for_any(self) -> bool:
+        asking, _, refuses = self._state
+        return asking is Asking.REQUEST and not refuses and self.takes_any()
 
 
 def refused_certificate(tls: object) -> ClientCertificate | None:

@@ -431,6 +431,18 @@ class TestPinned:
         assert await user_of(mapper, client_certificate()) == "ann@example.com"
 
 
+def test_a_certificate_is_worth_a_look_if_it_is_verified_or_may_be_pinned(
+    mapping: Mapping,
+) -> None:
+    certificate = client_certificate()
+    expired = ClientCertificate(b"", fault=CertificateFault.EXPIRED)
+    plain, pinned = mapping("DNComps"), mapping("pinned on")
+    assert plain.accepts(verified(certificate))
+    assert not plain.accepts(untrusted(certificate))
+    assert pinned.accepts(untrusted(certificate))
+    assert not pinned.accepts(expired)
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -126,6 +126,12 @@ def test_the_first_mapping_for_an_issuer_wins() -> None:
     assert certmap.warnings == ("certmap.conf:2: b has the issuer of a, which is used instead",)
 
 
+def test_whether_any_mapping_takes_enrolled_keys_is_told() -> None:
+    assert not read(DEFAULT).pins_keys
+    assert read(DEFAULT + "default:pinned on").pins_keys
+    assert read(DEFAULT + "certmap a cn=b\na:pinned on").pins_keys
+
+
 def test_a_backslash_at_the_end_continues_a_line() -> None:
     certmap = read(f"certmap a cn=Client CA,\\\n  o=Example,\\\r\n c=US\na:pinned\n{DEFAULT}")
     mapping = certmap.mapping_for(DistinguishedName.parse("CN=Client CA,O=Example,C=US"))

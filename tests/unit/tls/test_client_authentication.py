@@ -269,6 +269,32 @@ def test_nobody_is_asked_where_asking_is_off_or_no_ca_is_trusted(
 
 
 @VERSIONS
+def test_where_keys_are_enrolled_any_certificate_is_asked_for_without_naming_cas(
+    version: ssl.TLSVersion, tmp_path: Path
+) -> None:
+    stranger = BAD["unknown CA"][0]
+    for known in (ClientTrust([]), trust()):
+        service = Service(known=known)
+        service.authentication.takes_any = lambda: True
+        outcome = Client(version, stranger, tmp_path).connect(service)
+        assert outcome.certificate is not None
+        assert outcome.certificate.fault is CertificateFault.UNTRUSTED
+        assert service.authentication.description == "request: any certificate"
+
+
+@VERSIONS
+def test_enrolled_keys_change_nothing_where_clients_must_have_a_good_certificate(
+    version: ssl.TLSVersion, tmp_path: Path
+) -> None:
+    stranger = BAD["unknown CA"][0]
+    for service in (Service(Asking.REQUIRE), Service(refuses=True), Service(Asking.OFF)):
+        service.authentication.takes_any = lambda: True
+        outcome = Client(version, stranger, tmp_path).connect(service)
+        assert outcome.certificate is None
+        assert outcome.established is (service.authentication.asking is Asking.OFF)
+
+
+@VERSIONS
 def test_where_a_certificate_is_required_and_no_ca_is_trusted_nobody_gets_in(
     version: ssl.TLSVersion, tmp_path: Path
 ) -> None:
