@@ -58,6 +58,7 @@ class CertmapFile:
     @property
     def problem(self) -> str:
         """Why the file as it is now is not in force; empty where it is."""
+        self.current()
         return self._problem
 
     @property

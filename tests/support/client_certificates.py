@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from mailfront.keystore.formats import certificate_der
@@ -23,6 +23,7 @@ _TYPES = {
     "DC": NameOID.DOMAIN_COMPONENT,
     "title": NameOID.TITLE,
 }
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 KEY = ec.generate_private_key(ec.SECP256R1())
 ANN = "E=ann@example.com,UID=ann,CN=Ann Lee,OU=Sales,O=Example,C=US"
 ISSUER = "CN=Client CA,O=Example,C=US"
@@ -49,11 +50,12 @@ def client_certificate(
     issuer: str = ISSUER,
     alternative: Sequence[x509.GeneralName] = (),
     extensions: Sequence[x509.ExtensionType] = (),
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = KEY,
+    key: Key = KEY,
+    signer: Key = KEY,
     begins: datetime | None = None,
     days: float = 30,
 ) -> x509.Certificate:
-    """A certificate that names `issuer` as its issuer."""
+    """A certificate of `key` that names `issuer` as its issuer and is signed with `signer`."""
     begins = begins or datetime.now(UTC) - timedelta(hours=1)
     builder = (
         x509.CertificateBuilder()
@@ -70,7 +72,8 @@ def client_certificate(
         )
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
-    return builder.sign(KEY, hashes.SHA256())
+    digest = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return builder.sign(signer, digest)
 
 
 def client_der(subject: str = ANN, *, alternative: Sequence[x509.GeneralName] = ()) -> bytes:

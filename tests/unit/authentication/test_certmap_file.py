@@ -61,6 +61,15 @@ def test_a_faulty_version_is_told_and_the_old_stays_in_force(
     assert file.problem == ""
 
 
+def test_a_problem_is_told_without_anybody_who_logs_in(path: Path) -> None:
+    clock = Clock()
+    file = CertmapFile(path, clock=clock)
+    path.write_text("certmap default\nnonsense\n")
+    assert file.problem == ""
+    clock.pass_by()
+    assert file.problem.startswith(f"{path}:2: there is no mapping named 'nonsense'")
+
+
 def test_a_file_that_goes_away_is_a_problem_until_it_is_back(path: Path) -> None:
     clock = Clock()
     file = CertmapFile(path, clock=clock)
