@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailfront.interfaces.client_certificate import CertificateFault, ClientCertificate
 from mailfront.interfaces.peer import Peer, TlsFacts
 from mailfront.observability.connection_record import ConnectionRecord, quoted
+from tests.support.client_authority import ClientAuthority
 
 PEER = Peer("2001:db8::1", 40000, "2001:db8::2", 993)
 TLS = TlsFacts(
@@ -35,6 +38,35 @@ def test_a_connection_in_tls() -> None:
     assert "tls=TLSv1.3 suite=TLS_AES_256_GCM_SHA384 group=- resumed=yes" in line
     assert 'nickname="my cert" sni=a.test user=alice@example.test auth=PLAIN in=10 out=20' in line
     assert line.endswith("end=logout")
+
+
+STAFF = ClientAuthority()
+
+
+def presented(fault: CertificateFault = CertificateFault.NONE, detail: str = "") -> str:
+    """The line of a connection whose client presented a certificate."""
+    record = ConnectionRecord("imaps", PEER)
+    certificate = ClientCertificate(STAFF.issue("Alice B.").leaf, (), fault, detail)
+    record.tls = replace(TLS, client_certificate=certificate)
+    return record.line()
+
+
+def test_a_client_certificate_is_told_by_subject_and_fingerprint() -> None:
+    line = presented()
+    assert re.search(r' cert="CN=Alice B\." certsha256=[0-9a-f]{64} user=', line)
+    assert "certfault" not in line
+
+
+def test_the_fault_of_a_client_certificate_is_told() -> None:
+    line = presented(CertificateFault.EXPIRED, "its issuer")
+    assert ' certfault="it has expired (its issuer)" user=' in line
+    assert ' certfault="it is revoked" user=' in presented(CertificateFault.REVOKED)
+
+
+def test_the_certificate_that_ended_a_handshake_is_told_too() -> None:
+    record = ConnectionRecord("imaps", PEER)
+    record.refused_certificate = ClientCertificate(b"?", (), CertificateFault.MALFORMED)
+    assert " tls=none cert=? certsha256=" in record.line()
 
 
 def test_the_first_reason_stays() -> None:

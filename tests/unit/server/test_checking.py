@@ -155,3 +155,12 @@ def test_a_mistake_in_certmap_conf_is_told_with_its_line(root: ServerRoot) -> No
     ]
     root.certmap_conf.unlink()
     assert problems(root) == []
+
+
+def test_a_requirement_of_client_certificates_that_nobody_can_meet_is_warned_of(
+    root: ServerRoot,
+) -> None:
+    set_option(root.msg_conf, "service.imap.clientauth", "require")
+    findings = check_server_root(root)
+    assert findings.problems == []
+    assert any("no CA is trusted for clients" in warning for warning in findings.warnings)

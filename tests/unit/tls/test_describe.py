@@ -7,9 +7,10 @@ from contextlib import suppress
 
 import pytest
 
+from mailfront.interfaces.client_certificate import ClientCertificate
 from mailfront.interfaces.peer import TlsFacts
 from mailfront.tls.context import build_server_context
-from mailfront.tls.describe import describe
+from mailfront.tls.describe import MailSslObject, describe
 from mailfront.tls.policy import policy_named
 from tests.support.authority import self_signed
 from tests.support.memory_tls import MemoryTlsClient, client_context
@@ -54,3 +55,20 @@ def test_the_server_name_and_the_protocol_asked_for_are_told() -> None:
 def test_what_a_client_does_not_ask_for_is_none() -> None:
     facts = facts_of(client_context(), server_name=None)
     assert (facts.server_name, facts.alpn) == (None, None)
+
+
+def test_the_client_certificate_is_what_the_request_found() -> None:
+    found = ClientCertificate(b"leaf")
+
+    class Request:
+        def presented(self, tls: ssl.SSLObject) -> ClientCertificate:
+            return found
+
+    context = build_server_context(
+        [self_signed("imap-cert")], policy_named("intermediate"), alpn=(), tickets=True
+    ).ssl_context
+    tls = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+    assert isinstance(tls, MailSslObject)
+    assert describe(tls, "imap-cert").client_certificate is None
+    tls.certificate_request = Request()
+    assert describe(tls, "imap-cert").client_certificate is found

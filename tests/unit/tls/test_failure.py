@@ -6,6 +6,8 @@ import ssl
 
 import pytest
 
+from mailfront.interfaces.client_certificate import CertificateFault
+from mailfront.tls.client_authentication import RESULTS
 from mailfront.tls.failure import advice, clear_text_reason, failure_reason, is_record
 
 
@@ -28,6 +30,25 @@ def failed(reason: str | None) -> ssl.SSLError:
 )
 def test_a_reason_of_openssl_becomes_words_for_people(reason: str | None, words: str) -> None:
     assert failure_reason(failed(reason)) == words
+
+
+@pytest.mark.parametrize("fault", [fault for fault in CertificateFault if fault.value])
+def test_each_fault_of_a_client_certificate_has_its_words_and_advice(
+    fault: CertificateFault,
+) -> None:
+    failure = ssl.SSLCertVerificationError(1, "text")
+    failure.reason = "CERTIFICATE_VERIFY_FAILED"
+    failure.verify_code = RESULTS[fault]
+    words = failure_reason(failure)
+    assert words.startswith("client's certificate")
+    assert words != "client's certificate refused"
+    assert advice(words)
+
+
+def test_another_result_of_verification_is_a_refusal() -> None:
+    failure = ssl.SSLCertVerificationError(1, "text")
+    failure.reason, failure.verify_code = "CERTIFICATE_VERIFY_FAILED", 99
+    assert failure_reason(failure) == "client's certificate refused"
 
 
 def test_the_text_of_the_error_is_never_used() -> None:
