@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import pkcs11
 from pkcs11 import Attribute, KeyType, MechanismFlag
+from pkcs11.constants import DEFAULT
 
 from mailfront.errors import KeystoreError, TokenError
 from mailfront.keystore import formats
@@ -29,15 +30,29 @@ from mailfront.keystore.pkcs11.token_records import TokenKey
 from mailfront.keystore.requests import CURVES, RSA_SIZES, KeyKind
 
 _IDENTIFIER_OCTETS = 20
+Template = dict[Attribute, object]
 # CKA_TOKEN, CKA_ID and CKA_LABEL come from the arguments of the library's call.
-PROTECTED: dict[Attribute, object] = {
+PROTECTED: Template = {
     Attribute.PRIVATE: True,
     Attribute.SENSITIVE: True,
     Attribute.EXTRACTABLE: False,
     Attribute.SIGN: True,
 }
-_PUBLIC: dict[Attribute, object] = {Attribute.PRIVATE: False}
+_PUBLIC: Template = {Attribute.PRIVATE: False}
 _SIGNING = MechanismFlag.SIGN | MechanismFlag.VERIFY
+# What a key is not for is forbidden to it, for tokens allow everything by default. There are tokens
+# (tpm2-pkcs11) that do not take a word about these two, so they are forbidden afterwards.
+_UNSAID_PUBLIC: Template = {**_PUBLIC, Attribute.ENCRYPT: DEFAULT}
+_UNSAID_PRIVATE: Template = {**PROTECTED, Attribute.DECRYPT: DEFAULT}
+_TEMPLATE_REFUSED = (
+    pkcs11.AttributeReadOnly,
+    pkcs11.AttributeTypeInvalid,
+    pkcs11.AttributeValueInvalid,
+    pkcs11.FunctionFailed,
+    pkcs11.GeneralError,
+    pkcs11.TemplateIncomplete,
+    pkcs11.TemplateInconsistent,
+)
 
 
 def generate_key_pair(session: pkcs11.Session, nickname: str, kind: KeyKind) -> TokenKey:
@@ -62,6 +77,20 @@ def generate_key_pair(session: pkcs11.Session, nickname: str, kind: KeyKind) -> 
 def _generated(
     session: pkcs11.Session, nickname: str, kind: KeyKind
 ) -> tuple[pkcs11.PublicKey, pkcs11.PrivateKey]:
+    try:
+        public, private = _pair(session, nickname, kind, _UNSAID_PUBLIC, _UNSAID_PRIVATE)
+    except _TEMPLATE_REFUSED:
+        # Others want to be told everything at once.
+        return _pair(session, nickname, kind, _PUBLIC, PROTECTED)
+    with suppress(pkcs11.PKCS11Error):
+        private[Attribute.DECRYPT] = False
+        public[Attribute.ENCRYPT] = False
+    return public, private
+
+
+def _pair(
+    session: pkcs11.Session, nickname: str, kind: KeyKind, public: Template, private: Template
+) -> tuple[pkcs11.PublicKey, pkcs11.PrivateKey]:
     # The identifier that follows from the public half can only be known afterwards.
     identifier = os.urandom(_IDENTIFIER_OCTETS)
     if kind.family == "rsa":
@@ -72,8 +101,8 @@ def _generated(
             label=nickname,
             store=True,
             capabilities=_SIGNING,
-            public_template=dict(_PUBLIC),
-            private_template=dict(PROTECTED),
+            public_template=public,
+            private_template=private,
         )
     curve = CURVES[(kind.curve or "P-256").upper()]
     parameters = session.create_domain_parameters(
@@ -84,8 +113,8 @@ def _generated(
         label=nickname,
         store=True,
         capabilities=_SIGNING,
-        public_template=dict(_PUBLIC),
-        private_template=dict(PROTECTED),
+        public_template=public,
+        private_template=private,
     )
 
 

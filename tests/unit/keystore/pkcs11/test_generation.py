@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pkcs11
 import pytest
 from pkcs11 import Attribute, ObjectClass
 
 from mailfront.errors import KeystoreError
+from mailfront.keystore.pkcs11 import generation
 from mailfront.keystore.pkcs11.generation import generate_key_pair
 from mailfront.keystore.pkcs11.objects import read_contents
 from mailfront.keystore.pkcs11.public_keys import key_identifier
@@ -29,6 +32,7 @@ def test_a_key_is_made_that_never_leaves(session: pkcs11.Session, description: s
     assert str(key.protection) == "sensitive, always sensitive, never extractable, local"
     assert key.public_key is not None
     assert key.identifier == key_identifier(key.public_key)
+    assert key.found[Attribute.DECRYPT] is False
     halves = list(session.get_objects({Attribute.ID: key.identifier}))
     assert {one[Attribute.CLASS] for one in halves} == {
         ObjectClass.PRIVATE_KEY,
@@ -72,3 +76,20 @@ def test_a_session_that_only_reads_makes_nothing(hsm: SoftHsm) -> None:
         pytest.raises(KeystoreError, match="does not make a key of EC P-256"),
     ):
         generate_key_pair(session, "imap", KeyKind("ec"))
+
+
+def test_a_token_that_wants_to_be_told_everything_at_once_is(
+    session: pkcs11.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = generation._pair
+    refused = []
+
+    def refuse_once(*arguments: Any) -> Any:
+        if not refused:
+            refused.append(arguments)
+            raise pkcs11.TemplateIncomplete
+        return pair(*arguments)
+
+    monkeypatch.setattr(generation, "_pair", refuse_once)
+    key = generate_key_pair(session, "imap", KeyKind("ec"))
+    assert key.found[Attribute.DECRYPT] is False
