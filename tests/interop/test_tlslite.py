@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 from tlslite.api import HandshakeSettings, TLSConnection
-from tlslite.constants import AlertDescription, AlertLevel, ContentType, KeyUpdateMessageType
+from tlslite.constants import (
+    AlertDescription,
+    AlertLevel,
+    ContentType,
+    HandshakeType,
+    KeyUpdateMessageType,
+)
 from tlslite.errors import TLSError
-from tlslite.messages import Alert, ClientHello, Message
+from tlslite.messages import Alert, ClientHello, Finished, Message
 
 from tests.support.dialogue import Dialogue
 from tests.support.ports import LOOPBACK
@@ -92,6 +98,61 @@ def test_a_damaged_record_ends_the_connection(server: MailServer, version: tuple
         tls.sock.sendall(b"\x17\x03\x03\x00\x30" + bytes(48))
         with pytest.raises(TLSError, match="bad_record_mac"):
             tls.read(min=1, max=1000)
+    assert goes_on(server)
+
+
+def handshake_message(kind: int, body: bytes) -> Message:
+    return Message(ContentType.handshake, bytearray([kind, 0, 0, len(body)]) + body)
+
+
+@pytest.mark.parametrize(
+    ("version", "message", "alert"),
+    [
+        (TLS13, handshake_message(HandshakeType.client_hello, bytes(40)), "unexpected_message"),
+        (TLS13, handshake_message(HandshakeType.finished, bytes(32)), "unexpected_message"),
+        (TLS13, handshake_message(HandshakeType.key_update, b""), "decode_error|illegal_parameter"),
+        (TLS13, handshake_message(HandshakeType.key_update, b"\7"), "illegal_parameter"),
+        (TLS13, handshake_message(99, b""), "unexpected_message"),
+        (TLS12, handshake_message(HandshakeType.finished, bytes(12)), "unexpected_message"),
+        (TLS12, handshake_message(HandshakeType.server_hello_done, b""), "unexpected_message"),
+        (TLS13, Message(99, bytearray(b"no such content")), "unexpected_message"),
+        (TLS12, Message(99, bytearray(b"no such content")), "unexpected_message"),
+        (TLS13, Message(ContentType.alert, bytearray(1)), "unexpected_message|decode_error"),
+    ],
+)  # fmt: skip
+def test_a_message_out_of_place_is_told_by_its_alert(
+    server: MailServer, version: tuple[int, int], message: Message, alert: str
+) -> None:
+    with connection(server, version) as tls:
+        send(tls, message)
+        with pytest.raises(TLSError, match=alert):
+            tls.read(min=1, max=1000)
+    assert goes_on(server)
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_an_encrypted_record_that_is_too_long_is_told_so(
+    server: MailServer, version: tuple[int, int]
+) -> None:
+    with connection(server, version) as tls:
+        for _ in tls._recordLayer.sendRecord(
+            Message(ContentType.application_data, bytearray(2**14 + 1))
+        ):
+            pass
+        with pytest.raises(TLSError, match="record_overflow"):
+            tls.read(min=1, max=1000)
+    assert goes_on(server)
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_a_handshake_that_ends_with_a_false_word_is_refused(
+    server: MailServer, version: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our Finished is wrong (RFC 8446 section 4.4.4)."""
+    create = Finished.create
+    monkeypatch.setattr(Finished, "create", lambda self, data: create(self, bytearray(len(data))))
+    with pytest.raises(TLSError, match="decrypt_error"), connection(server, version):
+        pass
     assert goes_on(server)
 
 
