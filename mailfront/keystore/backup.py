@@ -3,8 +3,9 @@
 The file is a line that tells what it is, a header with version and the parameters of the key
 derivation, and one AES-256-GCM ciphertext (NIST SP 800-38D) that covers both. Its key is derived
 with scrypt (RFC 7914) from a password of the backup's own. Inside is JSON: every certificate with
-chain, trust and private key, keys that wait for their certificate, and links. A database that is
-restored into has its own data key: rows are sealed anew. Takes tokens and passwords, gives bytes,
+chain, trust and private key, keys that wait for their certificate, links, and revocation lists. A
+database that is restored into has its own data key: rows are sealed anew; and it keeps a revocation
+list that is newer than the backup's. Takes tokens and passwords, gives bytes,
 and the other way round; raises `KeystoreError`.
 """
 
@@ -18,6 +19,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,6 +33,7 @@ from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.linked_files import Link
 from mailfront.keystore.nicknames import INTERNAL_TOKEN, check_nickname
 from mailfront.keystore.records import NewEntry
+from mailfront.keystore.revocation_installing import put_unless_older
 from mailfront.keystore.trust import TrustFlags, parse_trust
 
 MAXIMUM_FILE = 256 * 1024 * 1024
@@ -41,11 +44,13 @@ _HEADER = struct.Struct(">HQII16s12s")  # version, scrypt n, r, p, salt, nonce
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds: certificates, keys that wait for theirs, and links."""
+    """What a backup holds: certificates, keys that wait for theirs, links, and revocation lists
+    (DER) with the certificates of their CAs."""
 
     entries: tuple[NewEntry, ...]
     pending: tuple[tuple[str, PrivateKeyTypes], ...]
     links: tuple[Link, ...]
+    lists: tuple[tuple[x509.Certificate, bytes], ...] = ()
 
 
 def read_token(token: InternalToken) -> Backup:
@@ -67,7 +72,10 @@ def read_token(token: InternalToken) -> Backup:
         pending = tuple(
             (key.nickname, token.private_key(key.nickname)) for key in token.inventory().pending
         )
-        return Backup(entries, pending, tuple(token.links()))
+        table = step.revocation_lists
+        lists = (table.read(stored.issuer) for stored in table.stored())
+        present = tuple(found for found in lists if found is not None)
+        return Backup(entries, pending, tuple(token.links()), present)
 
 
 def write_backup(
@@ -150,6 +158,8 @@ def _fill(step: Change, backup: Backup) -> None:
         step.add_pending_key(nickname, private_key)
     for link in backup.links:
         step.link(link)
+    for authority, content in backup.lists:
+        put_unless_older(step.revocation_lists, authority, content)
 
 
 def _to_json(backup: Backup) -> bytes:
@@ -175,6 +185,10 @@ def _to_json(backup: Backup) -> bytes:
                     "chain": None if link.chain_file is None else os.fsdecode(link.chain_file),
                 }
                 for link in backup.links
+            ],
+            "lists": [
+                {"authority": _text(formats.certificate_der(authority)), "list": _text(content)}
+                for authority, content in backup.lists
             ],
         }
     ).encode()
@@ -207,9 +221,14 @@ def _from_json(plaintext: bytes) -> Backup:
             )
             for one in parts["links"]
         )
+        # Older backups have none.
+        lists = tuple(
+            (formats.load_certificate(_octets(one["authority"])), _octets(one["list"]))
+            for one in parts.get("lists", ())
+        )
     except (ValueError, TypeError, KeyError) as error:
         raise KeystoreError("the backup opens, but what is in it cannot be read") from error
-    return Backup(entries, pending, links)
+    return Backup(entries, pending, links, lists)
 
 
 def _nickname(part: dict[str, str]) -> str:

@@ -43,6 +43,13 @@ def install_revocation_list(
     return found
 
 
+def put_unless_older(table: RevocationTable, authority: x509.Certificate, der: bytes) -> None:
+    """Store a list that was believed before, unless a newer one of the CA is there."""
+    present = _present(table, authority)
+    if present is None or not _is_older(parse_revocation_list(der), present):
+        table.put(authority, der)
+
+
 def installed_lists(token: InternalToken) -> list[tuple[x509.Certificate, RevocationList]]:
     """All lists, each with the certificate of its CA."""
     with token.revocation_lists() as table:
@@ -59,14 +66,14 @@ def _present(table: RevocationTable, authority: x509.Certificate) -> RevocationL
     return parse_revocation_list(row[1]) if row is not None else None
 
 
+def _is_older(found: RevocationList, present: RevocationList) -> bool:
+    if found.number is not None and present.number is not None:
+        return found.number < present.number
+    return found.this_update < present.this_update
+
+
 def _require_newer(found: RevocationList, present: RevocationList) -> None:
-    numbered = found.number is not None and present.number is not None
-    older = (
-        (found.number or 0) < (present.number or 0)
-        if numbered
-        else found.this_update < present.this_update
-    )
-    if older:
+    if _is_older(found, present):
         raise KeystoreError(
             f"the list ({_name(found)}) is older than the present one ({_name(present)})",
             remedy="get the newest from the CA; with --force it is taken all the same",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from mailfront.keystore.linked_files import Link
 from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password, write_password
 from mailfront.keystore.trust import TrustFlags
+from tests.support.client_authority import ClientAuthority
 from tests.support.keystores import CHEAP, PASSWORD, authority, issued_by, new_token, self_signed
 
 BACKUP_PASSWORD = Secret("for the backup")
@@ -33,6 +35,8 @@ CA_KEY, CA = authority()
 KEY, LEAF = issued_by(CA_KEY, CA, "imap.example.test")
 PENDING_KEY = requests.KeyKind().generate()
 LINK = Link("imap-cert", Path("/live/fullchain.pem"), Path("/live/privkey.pem"))
+STAFF = ClientAuthority()
+FIRST, SECOND = STAFF.revocation_list([5]), STAFF.revocation_list([5, 7], number=2)
 SMALL = write_backup(
     Backup((NewEntry("imap-cert", (LEAF,), KEY, TrustFlags.USER),), (), ()), BACKUP_PASSWORD, CHEAP
 )
@@ -50,7 +54,13 @@ def filled(directory: Path) -> InternalToken:
     token.add_pending_key("waiting", PENDING_KEY)
     with token.change() as step:
         step.link(LINK)
+        step.revocation_lists.put(STAFF.certificate, SECOND)
     return token
+
+
+def lists_of(token: InternalToken) -> list[tuple[x509.Certificate, bytes] | None]:
+    with token.revocation_lists() as table:
+        return [table.read(stored.issuer) for stored in table.stored()]
 
 
 def check_all_is_there(token: InternalToken) -> None:
@@ -63,6 +73,7 @@ def check_all_is_there(token: InternalToken) -> None:
         private_key_public_der(PENDING_KEY)
     )
     assert list(token.links()) == [LINK]
+    assert lists_of(token) == [(STAFF.certificate, SECOND)]
 
 
 def written(token: InternalToken) -> bytes:
@@ -176,3 +187,16 @@ def test_no_altered_backup_is_restored(place: int, data: st.DataObject) -> None:
 def test_neither_names_nor_keys_can_be_read_in_the_file() -> None:
     assert b"imap" not in SMALL
     assert KEY.private_numbers().private_value.to_bytes(32) not in SMALL
+
+
+def test_a_restored_backup_takes_no_revocation_back(tmp_path: Path) -> None:
+    with new_token(tmp_path) as token:
+        with token.change() as step:
+            step.revocation_lists.put(STAFF.certificate, FIRST)
+        old = read_token(token)
+        with token.change() as step:
+            step.revocation_lists.put(STAFF.certificate, SECOND)
+        restore_into(token, old)
+        assert lists_of(token) == [(STAFF.certificate, SECOND)]
+        restore_into(token, Backup((), (), ()))
+        assert lists_of(token) == [(STAFF.certificate, SECOND)]
