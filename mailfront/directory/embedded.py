@@ -8,6 +8,7 @@ thread, the old entries answering until it is done. A version with a fault is lo
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -40,9 +41,8 @@ class EmbeddedDirectory:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._clock = clock
-        content, stamp = read_users_file(path)
+        self._users, stamp = _load(path)
         self._seen: FileStamp | None = stamp
-        self._users = parse_users(content, path)
         self._next_check = clock() + CHECK_INTERVAL
         self._reader: threading.Thread | None = None
         self._problem = ""
@@ -117,8 +117,7 @@ class EmbeddedDirectory:
 
     def _read(self, stamp: FileStamp) -> None:
         try:
-            content, stamp = read_users_file(self._path)
-            users = parse_users(content, self._path)
+            users, stamp = _load(self._path)
         except DirectoryError as error:
             self._refuse(stamp, error)
             return
@@ -131,3 +130,20 @@ class EmbeddedDirectory:
         if problem != self._problem or stamp != self._seen:
             _log.error("%s (the entries read before stay in use)", problem)
         self._seen, self._problem = stamp, problem
+
+
+def _load(path: Path) -> tuple[Users, FileStamp]:
+    """Return the users and the stamp of the file. Raises `DirectoryError`."""
+    content, stamp = read_users_file(path)
+    large = stamp.size >= LARGE_FILE_OCTETS
+    # Entries are in no cycles: to look for some among a million only takes time, now and later.
+    collects = gc.isenabled()
+    if large:
+        gc.disable()
+    try:
+        return parse_users(content, path), stamp
+    finally:
+        if large:
+            gc.freeze()
+        if collects:
+            gc.enable()

@@ -25,6 +25,7 @@ MAXIMUM_ATTRIBUTES = 1000
 """The most attribute values in one record."""
 
 _FOLD_COLUMN = 76
+_PIECE_OCTETS = 1024 * 1024
 
 _ATTRIBUTE = re.compile(
     rb"((?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)(?:;[A-Za-z0-9-]+)*):([:<]?) *(.*)", re.DOTALL
@@ -109,7 +110,7 @@ def _logical_lines(content: bytes, file: Path | None) -> Iterator[tuple[int, int
     """Yield (first line, line after the last, text) of each unfolded line."""
     pieces: list[bytes] = []
     first = number = length = 0
-    for number, ended in enumerate(content.split(b"\n"), start=1):
+    for number, ended in enumerate(_physical_lines(content), start=1):
         line = ended.removesuffix(b"\r")
         if line.startswith(b" "):
             if not pieces:
@@ -128,6 +129,21 @@ def _logical_lines(content: bytes, file: Path | None) -> Iterator[tuple[int, int
             raise _fault(f"a line of more than {MAXIMUM_LINE_OCTETS} octets", "", file, first)
     if pieces:
         yield first, number + 1, b"".join(pieces)
+
+
+def _physical_lines(content: bytes) -> Iterator[bytes]:
+    """Yield what line feeds divide, from pieces of the file: all lines at once would take several
+    times its size."""
+    start = 0
+    while len(content) - start > _PIECE_OCTETS:
+        end = content.rfind(b"\n", start, start + _PIECE_OCTETS)
+        if end < 0:
+            end = content.find(b"\n", start + _PIECE_OCTETS)
+        if end < 0:
+            break
+        yield from content[start:end].split(b"\n")
+        start = end + 1
+    yield from content[start:].split(b"\n")
 
 
 def _attribute(text: bytes, line: int, end: int, file: Path | None) -> Attribute:

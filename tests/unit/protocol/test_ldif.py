@@ -119,3 +119,15 @@ def test_lines_and_records_are_bounded() -> None:
     fault(b"dn: a\nb: x\n" + b" xxxxxxxxx\n" * 7000)
     fault(b"dn: a\n" + b"b: c\n" * 1001)
     assert len(read(b"dn: a\n" + b"b: c\n" * 1000)[0].attributes) == 1000
+
+
+def test_a_file_of_many_pieces_is_read_like_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"version: 1\n\n" + b"".join(
+        b"dn: a%d\nmail: %s\n continued\n\n" % (number, b"x" * (number % 90))
+        for number in range(200)
+    )
+    whole = read(text)
+    for size in (1, 2, 7, 64, 1000):
+        monkeypatch.setattr(ldif, "_PIECE_OCTETS", size)
+        assert read(text) == whole
+        assert read(text.rstrip()) == whole
