@@ -34,6 +34,7 @@ examples:
   mailfront user add ann@example.org --home /srv/mail
   mailfront check --home /srv/mail           is everything right? exit 1 and a line per problem
   mailfront ciphers --home /srv/mail         which TLS versions and suites, and why
+  mailfront certmap-test ann.pem --home /srv/mail   whose certificate is it, and why
   mailfront serve --home /srv/mail
   mailfront status --home /srv/mail
   mailfront doctor mail.example.org:993      what clients see of its TLS

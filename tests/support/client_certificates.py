@@ -22,6 +22,7 @@ _TYPES = {
     "L": NameOID.LOCALITY_NAME,
     "DC": NameOID.DOMAIN_COMPONENT,
     "title": NameOID.TITLE,
+    "serialNumber": NameOID.SERIAL_NUMBER,
 }
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 KEY = ec.generate_private_key(ec.SECP256R1())
