@@ -1,7 +1,7 @@
 /* A PKCS#11 module around another one, for tests: it can be slow, be gone, restart, and it counts.
  *
- * Beside the library FILE.so stands FILE.so.conf with two lines: the path of the real module, and a
- * directory. In that directory the file `delay` holds the milliseconds a signature takes, the file
+ * Beside the library FILE.so stands FILE.so.conf with three lines: the path of the real module, a
+ * directory, and the SOFTHSM2_CONF that it is to see. In that directory the file `delay` holds the milliseconds a signature takes, the file
  * `gone` makes the token disappear, and each change of the file `restarts` (its size) makes the real
  * module start anew, so that every session, login and handle from before is void. The file `counts`
  * holds four 64-bit numbers: signatures, sessions opened, sessions closed, logins.
@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -31,13 +32,14 @@ struct function_list {
 enum {
     INITIALIZE = 0, FINALIZE = 1, GET_FUNCTION_LIST = 3, GET_SLOT_LIST = 4, GET_TOKEN_INFO = 6,
     OPEN_SESSION = 12, CLOSE_SESSION = 13, GET_SESSION_INFO = 15, LOGIN = 18,
-    GET_ATTRIBUTE_VALUE = 24, FIND_OBJECTS_INIT = 26, SIGN_INIT = 42, SIGN = 43
+    GET_ATTRIBUTE_VALUE = 24, FIND_OBJECTS_INIT = 26, SIGN_INIT = 42, SIGN = 43,
+    SIGN_FINAL = 45
 };
 enum { OK = 0, DEVICE_REMOVED = 0x32, TOKEN_NOT_PRESENT = 0xE0, LOCKING_OK = 2 };
 enum { SIGNATURES, OPENED, CLOSED, LOGINS };
 
 static struct function_list *real, mine;
-static char directory[PATH_MAX];
+static char directory[PATH_MAX - 16], softhsm[PATH_MAX];
 static _Atomic unsigned long *counts;
 static long restarts;
 static pthread_mutex_t restarting = PTHREAD_MUTEX_INITIALIZER;
@@ -55,6 +57,21 @@ static long size_of(const char *name)
     return stat(path, &status) == 0 ? (long)status.st_size : -1;
 }
 
+/* The real module reads the variable while it is initialised, and two shims may differ in it. */
+static CK_RV initialize(void *arguments)
+{
+    char *former = getenv("SOFTHSM2_CONF");
+    former = former != NULL ? strdup(former) : NULL;
+    setenv("SOFTHSM2_CONF", softhsm, 1);
+    CK_RV answer = ((CK_RV(*)(void *))real->function[INITIALIZE])(arguments);
+    if (former != NULL)
+        setenv("SOFTHSM2_CONF", former, 1);
+    else
+        unsetenv("SOFTHSM2_CONF");
+    free(former);
+    return answer;
+}
+
 /* What the token answers now; a restart that is due happens first. */
 static CK_RV state(void)
 {
@@ -69,7 +86,7 @@ static CK_RV state(void)
     if (size_of("restarts") != restarts) {
         restarts = size_of("restarts");
         ((CK_RV(*)(void *))real->function[FINALIZE])(NULL);
-        ((CK_RV(*)(void *))real->function[INITIALIZE])(&arguments);
+        initialize(&arguments);
         CK_ULONG number = 0;
         ((CK_RV(*)(unsigned char, CK_ULONG *, CK_ULONG *))real->function[GET_SLOT_LIST])(0, NULL, &number);
     }
@@ -151,12 +168,10 @@ static CK_RV sign_init(CK_ULONG session, void *mechanism, CK_ULONG key)
     return ((CK_RV(*)(CK_ULONG, void *, CK_ULONG))real->function[SIGN_INIT])(session, mechanism, key);
 }
 
-static CK_RV sign(CK_ULONG session, void *data, CK_ULONG size, void *signature, CK_ULONG *length)
+static void take_time(void)
 {
     char path[PATH_MAX];
     int milliseconds = 0;
-    if (state() != OK)
-        return DEVICE_REMOVED;
     in_directory(path, "delay");
     FILE *file = fopen(path, "r");
     if (file != NULL) {
@@ -164,28 +179,43 @@ static CK_RV sign(CK_ULONG session, void *data, CK_ULONG size, void *signature, 
             milliseconds = 0;
         fclose(file);
     }
-    if (signature != NULL) {
-        struct timespec time = { milliseconds / 1000, milliseconds % 1000 * 1000000L };
-        nanosleep(&time, NULL);
-        counts[SIGNATURES]++;
-    }
+    struct timespec time = { milliseconds / 1000, milliseconds % 1000 * 1000000L };
+    nanosleep(&time, NULL);
+    counts[SIGNATURES]++;
+}
+
+static CK_RV sign(CK_ULONG session, void *data, CK_ULONG size, void *signature, CK_ULONG *length)
+{
+    if (state() != OK)
+        return DEVICE_REMOVED;
+    if (signature != NULL)
+        take_time();
     return ((CK_RV(*)(CK_ULONG, void *, CK_ULONG, void *, CK_ULONG *))real->function[SIGN])(
         session, data, size, signature, length);
+}
+
+static CK_RV sign_final(CK_ULONG session, void *signature, CK_ULONG *length)
+{
+    if (state() != OK)
+        return DEVICE_REMOVED;
+    if (signature != NULL)
+        take_time();
+    return ((CK_RV(*)(CK_ULONG, void *, CK_ULONG *))real->function[SIGN_FINAL])(session, signature, length);
 }
 
 static int load(void)
 {
     Dl_info own;
-    char path[PATH_MAX + 8], library[PATH_MAX];
+    char path[2 * PATH_MAX], library[PATH_MAX];
     if (!dladdr((void *)load, &own))
         return 0;
     snprintf(path, sizeof path, "%s.conf", own.dli_fname);
     FILE *file = fopen(path, "r");
     if (file == NULL)
         return 0;
-    int read = fscanf(file, " %4095[^\n] %4095[^\n]", library, directory);
+    int read = fscanf(file, " %4095[^\n] %4079[^\n] %4095[^\n]", library, directory, softhsm);
     fclose(file);
-    void *handle = read == 2 ? dlopen(library, RTLD_NOW | RTLD_LOCAL) : NULL;
+    void *handle = read == 3 ? dlopen(library, RTLD_NOW | RTLD_LOCAL) : NULL;
     if (handle == NULL)
         return 0;
     CK_RV (*get_list)(struct function_list **) = dlsym(handle, "C_GetFunctionList");
@@ -206,6 +236,7 @@ CK_RV C_GetFunctionList(struct function_list **list)
     if (real == NULL && !load())
         return 5; /* CKR_GENERAL_ERROR */
     mine = *real;
+    mine.function[INITIALIZE] = (void *)initialize;
     mine.function[GET_FUNCTION_LIST] = (void *)C_GetFunctionList;
     mine.function[GET_SLOT_LIST] = (void *)get_slot_list;
     mine.function[GET_TOKEN_INFO] = (void *)get_token_info;
@@ -217,6 +248,7 @@ CK_RV C_GetFunctionList(struct function_list **list)
     mine.function[FIND_OBJECTS_INIT] = (void *)find_objects_init;
     mine.function[SIGN_INIT] = (void *)sign_init;
     mine.function[SIGN] = (void *)sign;
+    mine.function[SIGN_FINAL] = (void *)sign_final;
     *list = &mine;
     return OK;
 }
