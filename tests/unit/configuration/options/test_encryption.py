@@ -13,6 +13,8 @@ def test_names_and_defaults() -> None:
         "encryption.tlsmaxversion": "",
         "local.ssl.autorenewselfsigned": "no",
         "local.service.ssl.sni": "yes",
+        "local.ssl.ocspstapling": "yes",
+        "local.ssl.ocsptimeout": "10",
         "local.ssl.ticketlifetime": "12",
         "local.imta.sslnicknames": "",
         "local.imap.sslnicknames": "",
