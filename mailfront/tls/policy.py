@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mailfront.errors import ConfigurationError
 from mailfront.tls import openssl
 from mailfront.tls.cipher_list import Choice, Refusal, choose
-from mailfront.tls.ciphers import Suite
+from mailfront.tls.ciphers import Fate, Suite
 from mailfront.tls.openssl import Setting
 from mailfront.tls.profiles import Profile, profile_named
 
@@ -78,12 +78,20 @@ class Policy:
     @property
     def dangers(self) -> tuple[str, ...]:
         """What the operator asked for that puts clients at risk."""
-        if not self.has_old_versions:
-            return ()
-        return (
-            f"{version_name(self.minimum_version)} is enabled, which RFC 8996 forbids: every "
-            "client may be attacked through it; disable it as soon as the old ones are gone",
-        )
+        dangers = []
+        if self.has_old_versions:
+            dangers.append(
+                f"{version_name(self.minimum_version)} is enabled, which RFC 8996 forbids: every "
+                "client may be attacked through it; disable it as soon as the old ones are gone"
+            )
+        old = [suite for suite in self.effective_suites if suite.fate is Fate.LEGACY]
+        if old:
+            dangers.append(
+                f"{len(old)} suites of the legacy profile are enabled, from {old[0].name} to "
+                f"{old[-1].name}, without authenticated encryption or forward secrecy "
+                "(RFC 9325 section 4.1); choose the profile intermediate as soon as clients allow"
+            )
+        return tuple(dangers)
 
     def warnings(self) -> list[str]:
         """What an operator must be told: what is dangerous, and what was asked for in vain."""

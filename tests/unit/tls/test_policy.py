@@ -125,7 +125,10 @@ def test_versions_that_contradict_the_profile_are_refused(
 
 def test_old_versions_are_warned_of_and_need_the_lowest_security_level() -> None:
     policy = decided("legacy", minimum="TLSv1.0")
-    [warning] = policy.warnings()
+    warning, of_suites = policy.warnings()
+    assert of_suites.startswith("10 suites of the legacy profile are enabled, from ECDHE-ECDSA-AES")
+    assert decided("legacy").warnings() == [of_suites]
+    assert decided("legacy", minimum="TLSv1.3").warnings() == []
     assert warning.startswith("TLSv1.0 is enabled, which RFC 8996 forbids")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
