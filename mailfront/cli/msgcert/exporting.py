@@ -22,6 +22,7 @@ from mailfront.interfaces.secret import Secret
 from mailfront.keystore.formats import chain_pem
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.pkcs12 import write_pkcs12
+from mailfront.keystore.records import CertificateRecord
 
 _PROMPT = "Choose the PKCS#12 file password: "
 _CONFIRMATION = "Confirm the PKCS#12 file password: "
@@ -38,7 +39,7 @@ def _export(arguments: argparse.Namespace) -> int:
             "binary output would garble the terminal", remedy="name a file with -o FILE"
         )
     with open_token(arguments) as token:
-        token.require(arguments.alias)
+        _require_key_here(token.require(arguments.alias))
         password = _new_password(arguments)
         content = _content(token, arguments, password)
     if output is None:
@@ -49,16 +50,19 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _require_key_here(record: CertificateRecord) -> None:
+    if record.key_on_other_token:
+        raise OperatorError(
+            f"the private key of {record.nickname!r} is on a PKCS#11 token and stays there",
+            remedy=f"`msgcert show-cert -F ascii {record.nickname}` prints the certificate alone",
+        )
+
+
 def _content(token: InternalToken, arguments: argparse.Namespace, password: Secret) -> bytes:
     # One change: certificate and key of the same moment, also beside a renewal.
     with token.change() as step:
         record = token.require(arguments.alias)
         private_key = step.private_key(arguments.alias)
-    if record.key_on_other_token:
-        raise OperatorError(
-            f"the private key of {arguments.alias!r} is on a PKCS#11 token and stays there",
-            remedy=f"`msgcert show-cert -F ascii {arguments.alias}` prints the certificate alone",
-        )
     if private_key is None:
         raise OperatorError(
             f"the certificate {arguments.alias!r} has no private key here",

@@ -82,7 +82,7 @@ def test_a_token_that_wants_to_be_told_everything_at_once_is(
     session: pkcs11.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = generation._pair
-    refused = []
+    refused: list[object] = []
 
     def refuse_once(*arguments: Any) -> Any:
         if not refused:
