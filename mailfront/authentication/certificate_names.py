@@ -98,7 +98,7 @@ def _alternative_names(
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return (), ()
-    except (ValueError, x509.DuplicateExtension, TypeError) as error:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise KeystoreError(f"{_MALFORMED}: its extensions cannot be read") from error
     emails: dict[str, None] = {}
     principal_names: dict[str, None] = {}

@@ -47,7 +47,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
         raise KeystoreError(f"a certificate of {len(der)} octets is too large")
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise KeystoreError("these bytes are not an X.509 certificate") from error
 
 
@@ -56,7 +56,7 @@ def require_readable(certificate: x509.Certificate) -> None:
     try:
         _ = certificate.subject, certificate.issuer, certificate.extensions
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except (ValueError, x509.DuplicateExtension) as error:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise KeystoreError(
             f"the certificate is malformed ({error})", remedy="have its issuer make another"
         ) from error

@@ -462,6 +462,19 @@ async def test_a_certificate_with_another_fault_is_nobodys(
     assert await reason_of(mapper, presented) == f"{fault.value} (serial 5)"
 
 
+async def test_a_certificate_with_any_octet_changed_is_mapped_or_refused(mapping: Mapping) -> None:
+    names = [x509.RFC822Name("ann@example.com"), other_name(USER_PRINCIPAL_NAME, "a@example.com")]
+    use = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    der = certificate_der(client_certificate(alternative=names, extensions=[use]))
+    mapper = mapping("DNComps", "FilterComps e", "SanEmail", "SanUPN", "pinned")
+    for position, octet in enumerate(der):
+        for other in (0x00, 0x05, 0x30, 0x80, 0xA3, octet ^ 1, octet ^ 0x80):
+            changed = der[:position] + bytes((other,)) + der[position + 1 :]
+            for fault in (CertificateFault.NONE, CertificateFault.UNTRUSTED):
+                trace = await mapper.trace(ClientCertificate(changed, fault=fault), "imap")
+                assert (trace.entry is None) == bool(trace.reason)
+
+
 async def test_what_is_no_certificate_is_nobodys(mapping: Mapping) -> None:
     assert "not an X.509" in await reason_of(mapping(), ClientCertificate(b"\x30\x00"))
 

@@ -20,6 +20,7 @@ SUBCOMMANDS = [
     "status",
     "reload",
     "user",
+    "certmap-test",
 ]
 
 

@@ -68,6 +68,13 @@ def test_bytes_that_are_no_certificates_are_refused(octets: bytes) -> None:
         formats.load_certificate(octets)
 
 
+def test_a_certificate_of_an_unknown_version_is_refused() -> None:
+    third, sixth = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"
+    der = formats.certificate_der(CERTIFICATE).replace(third, sixth, 1)
+    with pytest.raises(KeystoreError, match=r"not an X\.509 certificate"):
+        formats.load_certificate(der)
+
+
 def test_an_endless_chain_is_refused() -> None:
     joined = formats.certificate_der(CERTIFICATE) * (formats.MAXIMUM_CHAIN + 1)
     with pytest.raises(KeystoreError, match="chain of more than"):
