@@ -23,8 +23,11 @@ def unverified_context() -> ssl.SSLContext:
 class Dialogue:
     """One connection; every read has a deadline, so a silent server fails the test."""
 
-    def __init__(self, port: int, *, tls: bool = False, server_name: str = "localhost") -> None:
-        self._socket = socket.create_connection((LOOPBACK, port), timeout=DEADLINE)
+    def __init__(
+        self, port: int, *, tls: bool = False, server_name: str = "localhost", source: str = ""
+    ) -> None:
+        own = (source, 0) if source else None
+        self._socket = socket.create_connection((LOOPBACK, port), DEADLINE, own)
         self._received = b""
         self._server_name = server_name
         if tls:
