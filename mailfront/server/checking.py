@@ -39,6 +39,7 @@ from mailfront.server.control import ask_server
 from mailfront.server.logins import login_problems
 from mailfront.server.ports import check_distinct, planned_ports
 from mailfront.server.token_checking import check_tokens
+from mailfront.server.upstreams import check_upstreams
 from mailfront.server.user_directory import check_directory
 from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.openssl import unavailable_settings
@@ -80,6 +81,7 @@ def check_server_root(root: ServerRoot) -> Findings:
                 _check_personalities(root, configuration, token, findings)
                 _check_client_certificates(root, configuration, token, findings)
                 _check_names(configuration, token, findings)
+                findings.warnings += check_upstreams(root, configuration, token)
     findings.warnings += unavailable_settings()
     if configuration is not None:
         findings.problems += login_problems(configuration)

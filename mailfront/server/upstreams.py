@@ -7,20 +7,21 @@ once.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterable
 
 from cryptography import x509
 
-from mailfront.backend.upstream.connecting import Connector
+from mailfront.backend.upstream.connecting import Connector, told
 from mailfront.backend.upstream.routing import Routes
 from mailfront.backend.upstream.session import Administrator, UpstreamBackend, Words
 from mailfront.backend.upstream.words import ImapWords, PopWords
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.configuration.secret_file import read_secret_file
-from mailfront.configuration.upstream_list import parse_upstreams
-from mailfront.errors import BackendError, ConfigurationError
+from mailfront.configuration.upstream_list import Upstream, parse_upstreams
+from mailfront.errors import BackendError, ConfigurationError, PeerError
 from mailfront.interfaces.backend import Backend
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.trust import TrustFlags
@@ -63,10 +64,29 @@ class Upstreams:
         """What is wrong with upstreams, for the status."""
         return [problem for routes in self._routes.values() for problem in routes.problems()]
 
+    async def examine(self) -> list[str]:
+        """Try a connection to each upstream that options name; return what is wrong."""
+        problems = []
+        try:
+            self._administrator()
+        except BackendError as failure:
+            problems.append(str(failure))
+        for service in _WORDS:
+            for upstream in self._upstreams_of(service):
+                try:
+                    (await self._connector.open(upstream)).transport.abort()
+                except (OSError, PeerError) as failure:
+                    problems.append(f"service.{service}.upstream: {upstream}: {told(failure)}")
+        return problems
+
+    def _upstreams_of(self, service: str) -> tuple[Upstream, ...]:
+        option = f"service.{service}.upstream"
+        return parse_upstreams(self._configuration.string(option), (service,))
+
     def _routes_of(self, service: str) -> Routes:
         protocols = (service,)
         return Routes(
-            parse_upstreams(self._configuration.string(f"service.{service}.upstream"), protocols),
+            self._upstreams_of(service),
             self._configuration.string(f"service.{service}.mailhosturl"),
             protocols,
             self._own_names,
@@ -92,3 +112,13 @@ class Upstreams:
 def _authorities(token: InternalToken) -> list[x509.Certificate]:
     records = token.inventory().records
     return [record.certificate for record in records if TrustFlags.SERVERS in record.trust]
+
+
+def check_upstreams(
+    root: ServerRoot, configuration: Configuration, token: InternalToken
+) -> list[str]:
+    """Return what keeps upstreams from being used: the administrator's password, and each server
+    that gives no connection (TLS and its certificate included) at this moment."""
+    upstreams = Upstreams(root, configuration, ())
+    upstreams.follow(token)
+    return asyncio.run(upstreams.examine())

@@ -109,13 +109,18 @@ class Connector:
         candidates = balance.candidates(time.monotonic())
         for upstream in candidates:
             try:
-                async with asyncio.timeout(self.timeout):
-                    return await self._open(upstream, header if upstream.proxy_header else b"")
+                return await self.open(upstream, header)
             except (OSError, PeerError) as failure:
-                problem = _told(failure)
+                problem = told(failure)
                 if balance.failed(upstream, problem, time.monotonic()):
                     _log.error("upstream=%s protocol=%s %s", upstream, upstream.protocol, problem)
         raise BackendError("no upstream can be reached", temporary=True)
+
+    async def open(self, upstream: Upstream, header: bytes = b"") -> UpstreamConnection:
+        """Return a connection to `upstream`. Raises `OSError` (a time-out is one) and `PeerError`,
+        of which `told` makes a text."""
+        async with asyncio.timeout(self.timeout):
+            return await self._open(upstream, header if upstream.proxy_header else b"")
 
     async def _open(self, upstream: Upstream, header: bytes) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
@@ -185,9 +190,12 @@ class Connector:
             self._sessions[connection.upstream] = kept
 
 
-def _told(failure: Exception) -> str:
+def told(failure: Exception) -> str:
+    """Why a connection was not had, for log and status."""
     if isinstance(failure, TimeoutError):
         return "does not answer in time"
+    if isinstance(failure, ConnectionRefusedError):
+        return "connection refused"
     if isinstance(failure, OSError):
         return failure.strerror or str(failure) or type(failure).__name__
     return str(failure)
