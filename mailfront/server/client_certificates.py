@@ -22,6 +22,7 @@ from mailfront.keystore.revocation_lists import (
 )
 from mailfront.tls import certificate_bridge
 from mailfront.tls.client_authentication import Asking, ClientAuthentication
+from mailfront.tls.client_ocsp import ClientOcsp, OcspUse
 from mailfront.tls.client_verification import ClientTrust
 
 GROUPS = ("smtp", "submit", "imap", "pop", "http")
@@ -38,11 +39,13 @@ class _Known:
 
 
 class ClientCertificates:
-    """One `ClientAuthentication` per group of ports, all by the same trust."""
+    """One `ClientAuthentication` per group of ports, all by the same trust; `ocsp`, if there is
+    one, is told of it too."""
 
     def __init__(self) -> None:
         self.authentications = {group: ClientAuthentication() for group in GROUPS}
         self.problem = ""
+        self.ocsp: ClientOcsp | None = None
         self._loaded = False
         self._trust: ClientTrust | None = None
         self._state: object = None
@@ -67,6 +70,10 @@ class ClientCertificates:
         refuses = configuration.string("local.ssl.invalidclientcert") == "alert"
         for group, authentication in self.authentications.items():
             authentication.follow(_asking(configuration, group), trust, refuses=refuses)
+        if self.ocsp is not None:
+            use = OcspUse(configuration.string("local.ssl.clientocsp"))
+            seconds = configuration.integer("local.ssl.clientocsptimeout")
+            self.ocsp.follow(use, trust, seconds)
 
     @property
     def trust(self) -> ClientTrust | None:

@@ -10,6 +10,7 @@ from mailfront.authentication.authenticate import DirectoryAuthenticator
 from mailfront.authentication.certificate_login import LoginRules
 from mailfront.authentication.certificate_mapping import CertificateMapper
 from mailfront.authentication.certmap_file import CertmapFile
+from mailfront.authentication.confirmed_mapping import Confirm, ConfirmedMapper
 from mailfront.authentication.issuer_keys import IssuerKeys, discovery_address
 from mailfront.authentication.scram_verifier import VerifierForgery, installation_secret
 from mailfront.configuration.home import ServerRoot
@@ -84,15 +85,23 @@ class Logins:
                 installation_secret(root.scram_secret),
                 configuration.integer("sasl.default.scram_iterations"),
             )
+        self._mapper: ConfirmedMapper | None = None
+        if self._certmap is not None:
+            self._mapper = ConfirmedMapper(CertificateMapper(directory, self._certmap))
         self.authenticator = DirectoryAuthenticator(
             directory,
             configuration.string("service.defaultdomain"),
-            mapper=CertificateMapper(directory, self._certmap) if self._certmap else None,
+            mapper=self._mapper,
             tokens=tokens,
             forgery=forgery,
             administrators=administrators(configuration),
             rules={service: _rules(configuration, group) for service, group in GROUPS.items()},
         )
+
+    def confirm_certificates(self, confirm: Confirm) -> None:
+        """Let `confirm` judge each verified certificate once more before it logs somebody in."""
+        if self._mapper is not None:
+            self._mapper.confirm = confirm
 
     def start(self) -> None:
         """Begin to fetch what logins need from elsewhere."""

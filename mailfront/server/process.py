@@ -46,6 +46,7 @@ from mailfront.server.status import StatusReport
 from mailfront.server.upstreams import Upstreams
 from mailfront.server.user_directory import DirectoryTrust, open_directory
 from mailfront.server.wiring import BoundPort, Services, bind_ports
+from mailfront.tls.client_ocsp import ClientOcsp
 from mailfront.tls.ocsp_fetch import fetch_response
 from mailfront.tls.openssl import unavailable_settings
 
@@ -126,6 +127,8 @@ class _Server:
         self._contexts = ServiceContexts(ALPN, self._stapling)
         token = keystore.internal
         self._contexts.load(configuration, keystore)
+        self._client_ocsp = ClientOcsp(fetch_response)
+        self._contexts.client_certificates.ocsp = self._client_ocsp
         self._contexts.client_certificates.load(configuration, token)
         self._directory_trust = DirectoryTrust(configuration, token)
         self._reloader = Reloader(root, configuration, token, watch, self._contexts, keystore)
@@ -165,6 +168,7 @@ class _Server:
             open_directory(self._root, self._configuration, self._directory_trust),
             self._upstreams,
         )
+        services.logins.confirm_certificates(self._client_ocsp.confirm)
         self._ports = await services.ports(bound, self._contexts)
         self._status.ports = self._ports
         self._status.event_loop = type(loop).__module__.partition(".")[0]

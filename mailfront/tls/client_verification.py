@@ -100,6 +100,15 @@ class ClientTrust:
             known = self._judgements[key] = self._judged(leaf, presented, now)
         return ClientCertificate(leaf, presented, known.fault, known.detail)
 
+    def issuer_of(self, certificate: ClientCertificate) -> x509.Certificate | None:
+        """The certificate of the CA that issued a verified one; None if it is verified no more,
+        or trusted by itself."""
+        now = int(self._clock())
+        result = self._store.verify(certificate.leaf, certificate.presented, now)
+        if result is None or len(result.path) < 2:
+            return None
+        return x509.load_der_x509_certificate(result.path[1])
+
     def _judged(self, leaf: bytes, presented: tuple[bytes, ...], now: float) -> _Judgement:
         until = now + _KEPT_SECONDS
         if len(presented) > MAXIMUM_PRESENTED:

@@ -217,6 +217,24 @@ OPTIONS = (
         Effect.LIVE,
     ),
     Option(
+        "local.ssl.clientocsp",
+        Choice(("off", "soft", "hard")),
+        "off",
+        "Whether the OCSP responder that a client's certificate names is asked, when the client "
+        "logs in by it, whether it is revoked. A revoked certificate logs nobody in. Where no "
+        "responder answers, soft takes it all the same, hard does not. Answers are kept for as "
+        "long as they say, an hour at most. Revocation lists (`msgcert add-crl`) count in any "
+        "case.",
+        Effect.LIVE,
+    ),
+    Option(
+        "local.ssl.clientocsptimeout",
+        Integer(1, 30, "seconds"),
+        "3",
+        "How long that login waits for a responder.",
+        Effect.LIVE,
+    ),
+    Option(
         "local.ssl.ticketlifetime",
         Integer(1, 168, "hours"),
         "12",
