@@ -39,6 +39,15 @@ start. "The original" in a help text is Sun Java System Messaging Server 6.3, wh
 kept where it had the option; a default that differs from its default says why.
 """
 
+# Options of the original, and why we have none of that name.
+_LEFT_OUT = {
+    "service.http.plaintextmincipher": (
+        "Webmail is never in clear: its plain port (service.http.port) only sends browsers to "
+        "HTTPS, and no policy has a suite of fewer than 128 bits. local.http.nsssl3ciphers asks "
+        "for stronger suites; service.http.allowpasswordlogin forbids passwords."
+    ),
+}
+
 _FILE_HEAD = """\
 # msg.conf: the options of this server root.
 #
@@ -64,6 +73,8 @@ def options_page() -> str:
         )
         parts.extend(_table_row(option) for option in options)
         parts.extend(f"\n**`{option.name}`**: {option.help}\n" for option in options)
+    parts.append("\n## Options of the original that are left out on purpose\n")
+    parts.extend(f"\n**`{name}`**: {reason}\n" for name, reason in _LEFT_OUT.items())
     return "".join(parts)
 
 
