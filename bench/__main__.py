@@ -1,14 +1,19 @@
 """`python -m bench quick`: measure mailfront beside its peers. `python -m bench keystore`: a
 keystore of thousands of certificates. `python -m bench flood`: a session under a flood of
-handshakes."""
+handshakes. `python -m bench token`: keys on PKCS#11 tokens."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import flood, keystore, quick
+from bench import flood, keystore, quick, token
 
-COMMANDS = {"flood": flood.main, "keystore": keystore.main, "quick": quick.main}
+COMMANDS = {
+    "flood": flood.main,
+    "keystore": keystore.main,
+    "quick": quick.main,
+    "token": token.main,
+}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:

@@ -126,6 +126,11 @@ class Slapd:
     def tls_url(self) -> str:
         return f"ldaps://localhost:{self.tls_port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start, and wait until it accepts."""
         slapd = require_program("slapd")
