@@ -10,6 +10,7 @@ def test_names_and_defaults() -> None:
         "service.http.enablesslport": "yes",
         "service.http.sslport": "443",
         "service.http.maxsessions": "6000",
+        "service.http.clientauth": "request",
         "service.http.idletimeout": "3",
         "service.http.sessiontimeout": "120",
     }

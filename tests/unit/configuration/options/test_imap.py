@@ -16,6 +16,7 @@ def test_names_and_defaults() -> None:
         "service.imap.sslusessl": "yes",
         "service.imap.plaintextmincipher": "128",
         "service.imap.maxsessions": "4000",
+        "service.imap.clientauth": "request",
         "service.imap.idletimeout": "30",
         "service.imap.literallimit": "36700160",
     }

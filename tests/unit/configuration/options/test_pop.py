@@ -16,6 +16,7 @@ def test_names_and_defaults() -> None:
         "service.pop.sslusessl": "yes",
         "service.pop.plaintextmincipher": "128",
         "service.pop.maxsessions": "600",
+        "service.pop.clientauth": "request",
         "service.pop.idletimeout": "10",
     }
 

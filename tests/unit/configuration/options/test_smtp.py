@@ -8,6 +8,7 @@ def test_names_and_defaults() -> None:
         "service.smtp.enable": "yes",
         "service.smtp.port": "25",
         "service.smtp.maxsessions": "2000",
+        "service.smtp.clientauth": "off",
         "service.smtp.sizelimit": "36700160",
         "service.submit.enable": "yes",
         "service.submit.port": "587",
@@ -15,4 +16,5 @@ def test_names_and_defaults() -> None:
         "service.submit.sslport": "465",
         "service.submit.plaintextmincipher": "128",
         "service.submit.maxsessions": "2000",
+        "service.submit.clientauth": "request",
     }
