@@ -200,3 +200,14 @@ def test_a_restored_backup_takes_no_revocation_back(tmp_path: Path) -> None:
         assert lists_of(token) == [(STAFF.certificate, SECOND)]
         restore_into(token, Backup((), (), ()))
         assert lists_of(token) == [(STAFF.certificate, SECOND)]
+
+
+def test_a_certificate_whose_key_is_on_a_token_comes_back_as_such(tmp_path: Path) -> None:
+    entry = NewEntry("on-token", (LEAF,), None, TrustFlags.NONE, key_on_other_token=True)
+    with new_token(tmp_path / "one") as token, token.change() as step:
+        step.add(entry)
+    with InternalToken.open(token.path, PASSWORD) as token:
+        backup = read_backup(written(token), BACKUP_PASSWORD)
+    with new_token(tmp_path / "other") as other:
+        restore_into(other, backup)
+        assert other.require("on-token").key_on_other_token

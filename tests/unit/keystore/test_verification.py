@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailfront.keystore import data_key, requests
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.records import NewEntry
+from mailfront.keystore.trust import TrustFlags
 from mailfront.keystore.verification import Finding, covers, verify
 from tests.support.keystores import (
     authority,
@@ -155,3 +157,14 @@ def test_names_are_covered_as_clients_compare_them(name: str, covered: bool) -> 
 
 def test_a_certificate_without_alternative_names_covers_nothing() -> None:
     assert not covers(CA, "Example CA")
+
+
+def test_a_certificate_whose_key_is_on_a_token_is_checked_like_others(
+    token: InternalToken,
+) -> None:
+    _, certificate = self_signed(now=NOW - timedelta(days=9), days=1)
+    entry = NewEntry("on-token", (certificate,), None, TrustFlags.NONE, key_on_other_token=True)
+    with token.change() as step:
+        step.add(entry)
+    (finding,) = findings(token, on_token=("mail.example.test",))
+    assert "expired" in finding.problem
