@@ -26,7 +26,8 @@ from mailfront.front.action import (
     Send,
     StartTls,
 )
-from mailfront.front.login_channel import LoginChannel, channel_of
+from mailfront.front.agreed_channel import channel_of
+from mailfront.front.login_channel import LoginChannel
 from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Authenticator, Identity, LoginClient, Refusal
 from mailfront.interfaces.backend import LOGOUT, AuthenticatedSession, Backend

@@ -1,20 +1,12 @@
-"""What of a connection matters to logins, gathered once TLS is agreed on.
+"""What of a connection matters to logins: records without input or output, for the state machines.
 
-Channel binding is offered under TLS 1.3 alone. Before it the default kind is `tls-unique` (RFC 5802
-section 6.1), which clients would use and which is broken without the extended master secret (RFC
-9266 section 1); a client that is offered no PLUS says so, and goes on without.
+`front.agreed_channel` fills them in once TLS is agreed on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from mailfront.interfaces.authenticator import Authenticator, LoginClient
-from mailfront.interfaces.transport import UpgradableTransport
-
-_BINDING_SINCE = "TLSv1.3"
-_USUAL_KIND = "tls-exporter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +20,3 @@ class LoginChannel:
 
 
 CLEAR = LoginChannel()
-
-
-def channel_of(
-    transport: UpgradableTransport, service: str, authenticator: Authenticator, *, binding: bool
-) -> LoginChannel:
-    """Return what `transport` has agreed on; channel binding is looked for only if `binding`."""
-    facts = transport.tls_facts
-    if facts is None:
-        return CLEAR
-    certificate = facts.client_certificate is not None and authenticator.accepts_certificate(
-        LoginClient(service, transport.peer, "", facts.client_certificate)
-    )
-    bound = binding and facts.version == _BINDING_SINCE
-    if bound and transport.channel_binding(_USUAL_KIND) is None:
-        bound = False
-    return LoginChannel(facts.bits, certificate, transport.channel_binding if bound else None)

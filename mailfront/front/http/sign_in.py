@@ -14,11 +14,12 @@ from typing import cast
 
 from aiohttp import web
 
+from mailfront.front.agreed_channel import channel_of
 from mailfront.front.http.client import certificate_digest, client_of, peer_of
 from mailfront.front.http.forms import SMALL_FORM, read_form
 from mailfront.front.http.services import SESSION_COOKIE, services_of, session_of, signed_in
 from mailfront.front.http.sessions import Session
-from mailfront.front.login_channel import CLEAR, LoginChannel, channel_of
+from mailfront.front.login_channel import CLEAR, LoginChannel
 from mailfront.interfaces.authenticator import Identity, Refusal
 from mailfront.interfaces.credentials import (
     CertificateCredentials,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailfront.front.login_channel import CLEAR, LoginChannel, channel_of
+from mailfront.front.agreed_channel import channel_of
+from mailfront.front.login_channel import CLEAR, LoginChannel
 from mailfront.front.login_policy import PLAINTEXT, LoginPolicy
 from mailfront.front.smtp.connection import SmtpConnection
 from mailfront.front.smtp.extensions import AuthExchange
