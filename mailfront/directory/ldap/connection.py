@@ -53,7 +53,8 @@ class LdapConnection(asyncio.Protocol):
 
     def __init__(self, server: LdapServer) -> None:
         self.server = server
-        self.opened = asyncio.get_running_loop().time()
+        # An operation was not answered in time, and nothing has come since.
+        self.doubted = False
         self._transport: asyncio.Transport | None = None
         self._reader = MessageReader()
         self._operations: dict[int, _Operation] = {}
@@ -78,6 +79,7 @@ class LdapConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
+        self.doubted = False
         try:
             for response in self._reader.feed(data):
                 self._take(response)

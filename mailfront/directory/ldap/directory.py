@@ -100,11 +100,13 @@ class LdapDirectory:
     ) -> list[Entry]:
         """Part of `Directory`."""
         text = to_text(condition)
-        found = await self._found(text, limit, None if base is None else str(base))
+        # More than are wanted, for some may be no users.
+        where = None if base is None else str(base)
+        found = await self._found(text, max(limit, NAMESAKES), where)
         if any(isinstance(each, FoundEntry) for each in found):
             # Which of several it is must not depend on which of them can be read.
             raise DirectoryUnavailableError(f"an entry that {text} finds cannot be read")
-        return _readable(found)
+        return _readable(found)[:limit]
 
     async def verify_password(self, entry: Entry | None, password: Secret) -> bool | None:
         """Part of `Directory`: by a bind as the user, unless `userPassword` is to be compared."""

@@ -136,8 +136,10 @@ class LdapPool:
             if not usable:
                 raise self._unavailable()
             server = usable[0]
-            self._connections = [each for each in self._connections if each.is_open]
-            ours = [each for each in self._connections if each.server == server]
+            self._forget_ended()
+            ours = [
+                each for each in self._connections if each.server == server and not each.doubted
+            ]
             if ours:
                 best = min(ours, key=_outstanding)
                 if best.outstanding >= BUSY and len(ours) < self._settings.pool_size:
@@ -145,6 +147,13 @@ class LdapPool:
                 return best
             # It is marked as failed if this fails: then the next one is tried.
             await asyncio.shield(self._open(server))
+
+    def _forget_ended(self) -> None:
+        for connection in self._connections:
+            # What is between may have lost the connection, without either end having been told.
+            if connection.doubted and not connection.outstanding:
+                connection.close()
+        self._connections = [each for each in self._connections if each.is_open]
 
     def _usable(self) -> list[LdapServer]:
         return [] if self._closed else self._states.usable()
@@ -222,6 +231,7 @@ class LdapPool:
 
     def _suspect(self, connection: LdapConnection) -> None:
         """A search was not answered in time: see whether the server still answers at all."""
+        connection.doubted = True
         if not self._closed:
             self._open(connection.server)
 

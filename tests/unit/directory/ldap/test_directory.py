@@ -161,9 +161,12 @@ async def test_a_search_shows_more_than_one_and_fails_for_what_it_cannot_read(
     ]
     server.entries["uid=bob,o=x"] = {"uid": ["bob"], "mail": ["bob@example.test"]}
     assert len(await directory.search(None, Equal("cn", "b"))) == 2
+    server.entries = {"ou=People,o=x": {"ou": ["People"]}, **server.entries}
+    assert len(await directory.search(None, Equal("cn", "c"))) == 2
+    assert len(await directory.search(None, Equal("cn", "d"), limit=1)) == 1
     server.entries["uid=broken,o=x"] = BROKEN
     with pytest.raises(DirectoryUnavailableError):
-        await directory.search(None, Equal("cn", "c"), limit=3)
+        await directory.search(None, Equal("cn", "e"))
 
 
 async def test_the_server_judges_passwords_of_users_and_of_nobody(

@@ -150,6 +150,19 @@ async def test_a_slow_search_does_not_cost_the_server_its_place(
     assert two.searches == 0
 
 
+async def test_a_connection_that_leads_nowhere_any_more_is_not_used_again(
+    pool: LdapPool, one: MemoryServer
+) -> None:
+    await names(pool)
+    one.transports[0].server = MemoryServer()
+    one.transports[0].server.silent = True
+    with pytest.raises(DirectoryUnavailableError):
+        await names(pool)
+    for _ in range(3):
+        assert await names(pool) == ["uid=x"]
+    assert one.open_connections == 1
+
+
 async def test_a_refused_bind_of_ours_is_no_answer_about_users(
     pool: LdapPool, one: MemoryServer, two: MemoryServer
 ) -> None:
