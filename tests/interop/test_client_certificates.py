@@ -226,6 +226,41 @@ def test_curl_logs_in_by_password_with_a_certificate_that_means_nothing(
     assert listed.returncode == 0, listed.stderr
 
 
+def external(site: Site, presenting: list[str]) -> str:
+    """Log in by AUTHENTICATE EXTERNAL; return what the server says of it."""
+    openssl = str(require_program("openssl"))
+    to = ["s_client", "-connect", f"{LOOPBACK}:{site.server.ports['imaps']}", "-ign_eof"]
+    said = run([openssl, *to, *presenting], text_input="a authenticate EXTERNAL =\r\nb logout\r\n")
+    found = re.search("^a .*$", said.stdout, re.MULTILINE)
+    assert found is not None, said.stdout
+    return found[0]
+
+
+def test_a_login_waits_for_the_responder_that_the_certificate_names(site: Site) -> None:
+    alice, bob = (site.issuing.issue(name, section="questionable") for name in ("alice", "bob"))
+    in_force(site, "local.ssl.clientocsp", "hard")
+    assert "a NO" in external(site, alice)
+    in_force(site, "local.ssl.clientocsp", "soft")
+    assert "a OK" in external(site, alice)
+    in_force(site, "local.ssl.clientocsp", "hard")
+    site.issuing.revoke("bob")
+    renewed = site.issuing.issue("alice", section="questionable")
+    with site.issuing.responder():
+        assert "a OK" in external(site, renewed)
+        assert "a NO" in external(site, bob)
+    # The answers count without the responder too.
+    assert "a OK" in external(site, renewed)
+    assert "a NO" in external(site, bob)
+    in_force(site, "local.ssl.clientocsp", "off")
+    assert "a OK" in external(site, bob)
+
+
+def in_force(site: Site, name: str, value: str) -> None:
+    """Change an option, and return once the server follows."""
+    option(site, name, value)
+    assert site.server.mailfront("reload").returncode == 0
+
+
 def test_without_any_trusted_ca_a_requirement_is_warned_of(
     server_root_template: Path, tmp_path: Path
 ) -> None:

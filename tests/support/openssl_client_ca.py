@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.peers import require_program
+from tests.support.ports import LOOPBACK, free_ports
+from tests.support.waiting import eventually
 
 _CONFIGURATION = """
 [ca]
@@ -36,6 +40,14 @@ keyUsage = critical, digitalSignature
 extendedKeyUsage = clientAuth
 authorityKeyIdentifier = keyid
 subjectAltName = email:${{ENV::MAIL}}
+[questionable]
+basicConstraints = critical, CA:FALSE
+extendedKeyUsage = clientAuth
+subjectAltName = email:${{ENV::MAIL}}
+authorityInfoAccess = OCSP;URI:http://{loopback}:{port}/
+[responder]
+extendedKeyUsage = OCSPSigning
+keyUsage = digitalSignature
 [server]
 basicConstraints = critical, CA:FALSE
 extendedKeyUsage = serverAuth
@@ -57,11 +69,14 @@ class OpensslClientAuthority:
         self.directory = directory
         self.parent = parent
         self._openssl = str(require_program("openssl"))
+        [self.port] = free_ports(1)
         directory.mkdir()
         (directory / "index.txt").touch()
         (directory / "serial").write_text("1000\n")
         (directory / "crlnumber").write_text("01\n")
-        (directory / "ca.conf").write_text(_CONFIGURATION.format(directory=directory))
+        (directory / "ca.conf").write_text(
+            _CONFIGURATION.format(directory=directory, loopback=LOOPBACK, port=self.port)
+        )
         made = ["-newkey", *_KEYS["ec"], "-nodes", "-subj", f"/CN={name}", "-keyout", "ca.key"]
         if parent is None:
             self._run("req", "-x509", *made, "-out", "ca.pem", "-days", "30")
@@ -102,6 +117,31 @@ class OpensslClientAuthority:
         """Make a new list; return its path."""
         self._run("ca", "-config", "ca.conf", "-gencrl", *times, "-out", "list.pem")
         return self.directory / "list.pem"
+
+    @contextmanager
+    def responder(self) -> Iterator[None]:
+        """Answer questions about certificates of the section `questionable`."""
+        if not (self.directory / "responder.pem").exists():
+            self.issue("responder", section="responder")
+        log = self.directory / "responder.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [
+                    self._openssl, "ocsp", "-index", "index.txt", "-port", str(self.port),
+                    "-rsigner", "responder.pem", "-rkey", "responder.key", "-CA", "ca.pem",
+                ],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )  # fmt: skip
+        try:
+            # A connection without a question would keep it busy for good.
+            eventually(lambda: "waiting for OCSP" in log.read_text(), "the responder listens")
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
     def _run(self, *arguments: str, mail: str = "nobody@example.test") -> None:
         subprocess.run(
