@@ -29,6 +29,7 @@ _USER_CLASSES = {b"inetuser", b"inetmailuser", b"inetlocalmailrecipient"}
 MAXIMUM_CERTIFICATES = 16
 """Each value may be compared at every login by certificate."""
 
+_SIMPLE_UID = 32
 _CERTIFICATE_NAMES = ("usercertificate;binary", "usercertificate")
 _OTHER_ADDRESSES = ("mailalternateaddress", "mailequivalentaddress")
 # What fields of an entry hold, or what is nobody's to search for.
@@ -176,7 +177,7 @@ def entry_from_record(record: Record, file: Path | None = None) -> Entry | None:
         dn=record.name,
         certificates=_certificates(found, file),
         revision=_only_text(found, "entrycsn", file) or _only_text(found, "modifytimestamp", file),
-        object_classes=_shared(tuple(each.value for each in found.get("objectclass", ()))),
+        object_classes=_shared(tuple([each.value for each in found.get("objectclass", ())])),
         other=_packed(record),
     )
 
@@ -190,9 +191,11 @@ def _shared(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
 def _packed(record: Record) -> bytes:
     """Return the attributes that no field of an entry holds, in one object for memory's sake."""
     return b"".join(
-        b"%b\0%d\0%b" % (name.encode("ascii"), len(value), value)
-        for name, value, _, _ in record.attributes
-        if name not in _HELD
+        [
+            b"%b\0%d\0%b" % (name.encode("ascii"), len(value), value)
+            for name, value, _, _ in record.attributes
+            if name not in _HELD
+        ]
     )
 
 
@@ -243,7 +246,11 @@ def _address(attribute: Attribute, file: Path | None) -> str:
 
 
 def _uid(attribute: Attribute, file: Path | None) -> str:
+    text = _text(attribute, file).strip()
+    if len(text) <= _SIMPLE_UID and text.isascii() and text.isalnum() and text.islower():
+        # As nearly all are, and a million of them may have to be read.
+        return text
     try:
-        return canonical_local_part(_text(attribute, file).strip())
+        return canonical_local_part(text)
     except AddressError as error:
         raise _fault(attribute, f"uid: {error}", "write a name", file) from None

@@ -25,11 +25,15 @@ MAXIMUM_ATTRIBUTES = 1000
 """The most attribute values in one record."""
 
 _FOLD_COLUMN = 76
+_LINE_FEED = 0x0A
 _PIECE_OCTETS = 1024 * 1024
 
 _ATTRIBUTE = re.compile(
     rb"((?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)(?:;[A-Za-z0-9-]+)*):([:<]?) *(.*)", re.DOTALL
 )
+_PLAIN_BLOCK = re.compile(rb"dn: [!-~][ -~]*(?:\n[A-Za-z][A-Za-z0-9-]*: [!-~][ -~]*)*\n?")
+# Attributes that a record cannot have, or not there.
+_SPECIAL = frozenset(("dn", "changetype", "control"))
 # RFC 2849 SAFE-STRING, and no trailing space (its note 8).
 _SAFE_VALUE = re.compile(
     rb"(?:[\x01-\x09\x0b\x0c\x0e-\x1f\x21-\x39\x3b\x3d-\x7f]"
@@ -61,19 +65,60 @@ class Record(NamedTuple):
 
 def read_records(content: bytes, *, file: Path | None = None) -> Iterator[Record]:
     """Yield the records of `content`; raises `DirectoryError`, which names `file` and the line."""
+    begun = False
+    for block, line in _blocks(content):
+        record = _plain_record(block, line)
+        found = _records(block, line, file, begun=begun) if record is None else (record,)
+        for each in found:
+            begun = True
+            yield each
+
+
+def _blocks(content: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield what blank lines divide, each block with the number of its first line."""
+    start, line = 0, 1
+    while start < len(content):
+        if content[start] == _LINE_FEED:
+            start, line = start + 1, line + 1
+            continue
+        end = content.find(b"\n\n", start)
+        block = content[start:] if end < 0 else content[start:end]
+        yield block, line
+        start += len(block)
+        line += block.count(b"\n")
+
+
+def _plain_record(block: bytes, line: int) -> Record | None:
+    """Return the record of a block in which nothing is folded, encoded or special, as nearly all
+    are written; None for any other, which is read with more care."""
+    if len(block) > MAXIMUM_LINE_OCTETS or not _PLAIN_BLOCK.fullmatch(block):
+        return None
+    lines = block.removesuffix(b"\n").split(b"\n")
+    parts = [text.split(b": ", 1) for text in lines[1:]]
+    names = [name.decode("ascii").lower() for name, _ in parts]
+    if len(names) > MAXIMUM_ATTRIBUTES or not _SPECIAL.isdisjoint(names):
+        return None
+    attributes = tuple(
+        Attribute(name, part[1], number, number + 1)
+        for number, (name, part) in enumerate(zip(names, parts, strict=True), start=line + 1)
+    )
+    return Record(lines[0][len(b"dn: ") :].decode("ascii"), line, line + len(lines), attributes)
+
+
+def _records(content: bytes, start: int, file: Path | None, *, begun: bool) -> Iterator[Record]:
+    """Yield the records of `content`, whose first line has the number `start`."""
     attributes: list[Attribute] = []
-    records = 0
-    for line, end, text in _logical_lines(content, file):
+    for line, end, text in _logical_lines(content, start, file):
         if not text:
             if attributes:
                 yield _record(attributes, file)
-                records += 1
+                begun = True
                 attributes = []
             continue
         if text.startswith(b"#"):
             continue
         attribute = _attribute(text, line, end, file)
-        if not attributes and not records and attribute.name == "version":
+        if not attributes and not begun and attribute.name == "version":
             if attribute.value != b"1":
                 raise _fault("this version of LDIF is not known", "write version: 1", file, line)
             continue
@@ -106,11 +151,14 @@ def _fault(what: str, remedy: str, file: Path | None, line: int) -> DirectoryErr
     return DirectoryError(what, remedy=remedy, file=file, line=line)
 
 
-def _logical_lines(content: bytes, file: Path | None) -> Iterator[tuple[int, int, bytes]]:
+def _logical_lines(
+    content: bytes, start: int, file: Path | None
+) -> Iterator[tuple[int, int, bytes]]:
     """Yield (first line, line after the last, text) of each unfolded line."""
     pieces: list[bytes] = []
-    first = number = length = 0
-    for number, ended in enumerate(_physical_lines(content), start=1):
+    first = length = 0
+    number = start
+    for number, ended in enumerate(_physical_lines(content), start=start):
         line = ended.removesuffix(b"\r")
         if line.startswith(b" "):
             if not pieces:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,52 @@ def test_a_file_of_many_pieces_is_read_like_one(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(ldif, "_PIECE_OCTETS", size)
         assert read(text) == whole
         assert read(text.rstrip()) == whole
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "dn: a",
+                "dn: uid=b,o=x",
+                "dn:: YQ==",
+                "dn:",
+                "mail: a@x",
+                "Mail:a@x",
+                "cn:  two",
+                "cn: ends ",
+                "cn;lang-de: x",
+                "cn: \u00fc",
+                " folded",
+                "# comment",
+                "version: 1",
+                "changetype: add",
+                "control: x",
+                "",
+                "",
+                "",
+                "odd",
+                "cn: a\r",
+                "\t",
+                "cn:: !",
+            ]
+        )
+    ),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
+def test_plain_records_are_read_as_any_others(lines: list[str], end: str, ended: bool) -> None:
+    content = (end.join(lines) + (end if ended else "")).encode()
+
+    def outcome() -> list[ldif.Record] | str:
+        try:
+            return read(content)
+        except DirectoryError as error:
+            return str(error)
+
+    quick = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ldif, "_PLAIN_BLOCK", re.compile(rb"(?!)"))
+        assert outcome() == quick
+        patch.setattr(ldif, "_blocks", lambda whole: iter([(whole, 1)] if whole else []))
+        assert outcome() == quick
