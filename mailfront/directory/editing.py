@@ -52,14 +52,17 @@ def add_entry(
     password_hash: str,
     display_name: str | None = None,
     alternate: Sequence[str] = (),
+    *,
+    verifier: str = "",
 ) -> None:
-    """Append a user; makes the file if there is none. `password_hash` is a `userPassword` value.
+    """Append a user; makes the file if there is none. `password_hash` is a `userPassword` value,
+    `verifier` a second one, if any.
 
     Raises `DirectoryError` for a bad address or one that an entry has already.
     """
     user = checked_address(address)
     others = [checked_address(other) for other in alternate]
-    record = _new_record(user, password_hash, display_name, others)
+    record = _new_record(user, [password_hash, verifier], display_name, others)
 
     def append(content: bytes, users: Users) -> bytes:
         for wanted in (user, *others):
@@ -88,15 +91,17 @@ def remove_entry(path: Path, address: str) -> None:
     _change(path, remove)
 
 
-def replace_password(path: Path, address: str, password_hash: str) -> None:
-    """Make `password_hash` the only `userPassword` value of a user. Raises `DirectoryError`."""
+def replace_password(path: Path, address: str, password_hash: str, *, verifier: str = "") -> None:
+    """Make `password_hash`, and `verifier` if there is one, the only `userPassword` values of a
+    user. Raises `DirectoryError`."""
     user = checked_address(address)
 
     def replace(content: bytes, users: Users) -> bytes:
         entry = find_user(users, user, path)
         lines = _lines(content)
         record = _record_of(content, entry, path)
-        new = format_attribute("userPassword", password_hash.encode("ascii"))
+        values = filter(None, (password_hash, verifier))
+        new = b"".join(format_attribute("userPassword", value.encode("ascii")) for value in values)
         for attribute in reversed(record.attributes):
             if attribute.name == "userpassword":
                 lines[attribute.line - 1 : attribute.end - 1] = []
@@ -252,7 +257,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _new_record(
-    user: str, password_hash: str, display_name: str | None, others: Sequence[str]
+    user: str, password_values: Sequence[str], display_name: str | None, others: Sequence[str]
 ) -> bytes:
     local, _, domain = user.rpartition("@")
     components = ",".join(f"dc={label}" for label in domain.split("."))
@@ -266,7 +271,7 @@ def _new_record(
         *(("mailAlternateAddress", other) for other in others),
         ("inetUserStatus", "active"),
         ("mailUserStatus", "active"),
-        ("userPassword", password_hash),
+        *(("userPassword", value) for value in password_values if value),
     ]
     encoded = [(attribute, text.encode()) for attribute, text in texts]
     return format_record(f"uid={_escape_dn(local)},ou=People,{components}", encoded)

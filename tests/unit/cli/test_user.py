@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailfront.authentication.password import verify
+from mailfront.authentication.scram_verifier import verifier_among
 from mailfront.cli.output import run_command
 from mailfront.cli.user import add_parser
 from mailfront.directory.entry import Entry
@@ -173,3 +174,31 @@ def test_a_directory_that_is_no_server_root_is_refused(
     (home / "config" / "msg.conf").unlink()
     assert run("list") == 1
     assert "is not a server root" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mechanisms", "choice", "stored"),
+    [
+        ("", (), False),
+        ("", ("--scram",), True),
+        ("PLAIN SCRAM-SHA-256", (), True),
+        ("PLAIN SCRAM-SHA-256", ("--no-scram",), False),
+    ],
+)
+def test_a_scram_verifier_is_stored_where_scram_is_offered_or_asked_for(
+    run: Run, home: Path, capsys: pytest.CaptureFixture[str],
+    mechanisms: str, choice: tuple[str, ...], stored: bool,
+) -> None:  # fmt: skip
+    (home / "config" / "msg.conf").write_text(
+        f"sasl.default.mech_list = {mechanisms}\nsasl.default.scram_iterations = 4096\n"
+    )
+    for command in ("add", "passwd"):
+        capsys.readouterr()
+        assert run(command, "bob@example.test", "--generate", *choice) == 0
+        password = Secret(capsys.readouterr().out.strip())
+        values = users(home)["bob@example.test"].password_values
+        assert len(values) == 1 + stored
+        assert all(verify([value], password) for value in values)
+        assert (verifier_among(values) is not None) is stored
+    run("list", "--json")
+    assert json.loads(capsys.readouterr().out)[0]["scram"] is stored
