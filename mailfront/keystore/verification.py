@@ -46,7 +46,7 @@ def verify(
     token: InternalToken, now: datetime, host_names: Mapping[str, Sequence[str]]
 ) -> list[Finding]:
     """Return all that is wrong; `host_names` are those that a nickname's certificate must bear."""
-    findings = [*_file(token.path), *_links(token)]
+    findings = [*_file(token.path), *_links(token), *_revocation_lists(token)]
     try:
         inventory = token.inventory()
     except KeystoreError as error:
@@ -113,6 +113,15 @@ def _file(path: Path) -> Iterator[Finding]:
 def _links(token: InternalToken) -> Iterator[Finding]:
     try:
         token.links()
+    except KeystoreError as error:
+        yield Finding("", error.what, error.remedy)
+
+
+def _revocation_lists(token: InternalToken) -> Iterator[Finding]:
+    try:
+        with token.revocation_lists() as table:
+            for stored in table.stored():
+                table.read(stored.issuer)
     except KeystoreError as error:
         yield Finding("", error.what, error.remedy)
 

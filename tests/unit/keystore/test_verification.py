@@ -18,6 +18,7 @@ from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.records import NewEntry
 from mailfront.keystore.trust import TrustFlags
 from mailfront.keystore.verification import Finding, covers, verify
+from tests.support.client_authority import ClientAuthority
 from tests.support.keystores import (
     authority,
     certificate_for,
@@ -168,3 +169,15 @@ def test_a_certificate_whose_key_is_on_a_token_is_checked_like_others(
         step.add(entry)
     (finding,) = findings(token, on_token=("mail.example.test",))
     assert "expired" in finding.problem
+
+
+def test_a_revocation_list_that_was_altered_is_found(token: InternalToken) -> None:
+    staff = ClientAuthority()
+    with token.change() as step:
+        step.revocation_lists.put(staff.certificate, staff.revocation_list([5]))
+    assert verify(token, NOW, {}) == []
+    with closing(sqlite3.connect(token.path)) as connection, connection:
+        connection.execute("UPDATE revocation_list SET list = x'00'")
+    [finding] = verify(token, NOW, {})
+    assert finding.problem == "a revocation list was altered outside mailfront"
+    assert "add-crl" in finding.remedy
