@@ -6,7 +6,7 @@ can name it in an option; without label it is the object's CKA_ID in hexadecimal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pkcs11
@@ -141,10 +141,26 @@ class TokenContents:
 
     def records(self, known: Sequence[x509.Certificate] = ()) -> list[CertificateRecord]:
         """Return the certificates by nickname, with chains out of the token's and those `known`."""
-        issuers = (*self.issuers, *known)
-        return sorted(
-            (one.record(issuers) for one in self.certificates), key=lambda one: one.nickname
+        by_subject: dict[bytes, list[x509.Certificate]] = {}
+        for issuer in dict.fromkeys((*self.issuers, *known)):
+            by_subject.setdefault(issuer.subject.public_bytes(), []).append(issuer)
+        records = (
+            one.record(_possible_issuers(one.certificate, by_subject)) for one in self.certificates
         )
+        return sorted(records, key=lambda one: one.nickname)
+
+
+def _possible_issuers(
+    certificate: x509.Certificate, by_subject: Mapping[bytes, Sequence[x509.Certificate]]
+) -> list[x509.Certificate]:
+    """Return those that a certificate's chain can be made of: a token may hold thousands."""
+    found: dict[bytes, Sequence[x509.Certificate]] = {}
+    names = {certificate.issuer.public_bytes()} - {certificate.subject.public_bytes()}
+    for _ in range(formats.MAXIMUM_CHAIN):
+        found.update({name: by_subject.get(name, ()) for name in names})
+        issuers = {one.issuer.public_bytes() for name in names for one in found[name]}
+        names = issuers - set(found)
+    return [one for issuers_of_name in found.values() for one in issuers_of_name]
 
 
 def nickname_of(label: str, identifier: bytes) -> str:
