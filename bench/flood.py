@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.load import DEADLINE, LOOPBACK, ImapSession, client_context
 from bench.peers.mailfront import Mailfront
-from bench.processes import cpu_seconds, resident_bytes
+from bench.processes import cpu_seconds, resident_bytes, seconds_in_line
 from tests.support.client_hello import client_hello
 
 HALF_OPEN = 2000
@@ -33,7 +33,7 @@ SECONDS = 10.0
 QUIET_SECONDS = 2.0
 LOAD_PROCESSES = 2
 # A handshake waits for its turn, so one process has several under way.
-THREADS = 12
+THREADS = 24
 PAUSE = 0.01
 _OPTIONS = {
     "service.maxconnections": "5000",
@@ -197,10 +197,11 @@ def _run(server: Mailfront, ready: Path) -> None:
         ]
         time.sleep(max(0.0, begin - time.time()))
         late = "" if ready.exists() else " (begun before all of them were there)"
-        cpu, began = cpu_seconds(server.pid), time.monotonic()
+        cpu, line, began = cpu_seconds(server.pid), seconds_in_line(server.pid), time.monotonic()
         taken = noops(session, SECONDS)
         elapsed = time.monotonic() - began
         cpu = (cpu_seconds(server.pid) - cpu) / elapsed
+        line = (seconds_in_line(server.pid) - line) / elapsed
         memory = resident_bytes(server.pid) - memory
         results = [each.result() for each in loading]
         held = holding.result()
@@ -219,7 +220,10 @@ def _run(server: Mailfront, ready: Path) -> None:
     print(
         f"NOOP of the session: {len(taken)}, {_figures(taken)} (without a flood {_figures(quiet)})"
     )
-    print(f"server: {cpu:.0%} of a processor, {memory / 2**20:.0f} MiB more")
+    print(
+        f"server: {cpu:.0%} of a processor, {line:.0%} of the time in line for one; "
+        f"{memory / 2**20:.0f} MiB more"
+    )
     print("load average after: ", " ".join(f"{each:.2f}" for each in os.getloadavg()))
 
 

@@ -43,6 +43,12 @@ def cpu_seconds(root: int) -> float:
     return ticks / _TICKS_PER_SECOND
 
 
+def seconds_in_line(process: int) -> float:
+    """Return how long a process with one thread was ready to run and had no processor
+    (/proc/PID/schedstat, in nanoseconds)."""
+    return int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
+
+
 def resident_bytes(root: int) -> int:
     """Return the resident memory of process `root` and its descendants; pages that they share
     are counted for each."""
