@@ -47,7 +47,9 @@ class _Supply:
     build: Build
     settings: object
     # In the order of their use. None: cannot be used, which was said.
-    contexts: dict[Group, ServerContext | None] = field(default_factory=dict)
+    contexts: dict[Group, ServerContext | None]
+    # Those of which a handshake was tried: one that was let go and comes back is not tried again.
+    tried: set[Group] = field(default_factory=set)
 
 
 class ServerNames:
@@ -94,7 +96,7 @@ class ServerNames:
                     for nickname in group
                 )
             }
-        self._supply = _Supply(names, own, credentials, policy, build, settings, kept)
+        self._supply = _Supply(names, own, credentials, policy, build, settings, kept, {*kept})
 
     def choose(self, name: str) -> ServerContext | None:
         """The context for a client that asks for the host `name`; None: the service's own."""
@@ -134,7 +136,9 @@ class ServerNames:
                 key = personality[0].certificate.public_key()
                 raise KeystoreError(key_fault(key, supply.policy))
             context = supply.build(fit)
-            prove_handshake(context.ssl_context, context.certificates)
+            if group not in supply.tried:
+                prove_handshake(context.ssl_context, context.certificates)
+                supply.tried.add(group)
         except OperatorError as failure:
             _log.warning(
                 "service=%s nickname=%s is not presented to those who ask for its names: %s",
