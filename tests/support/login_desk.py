@@ -11,7 +11,7 @@ from mailfront.authentication.certificate_login import LoginRules
 from mailfront.authentication.password import PasswordChecker, hash_password
 from mailfront.authentication.password_login import MAXIMUM_CHECKS
 from mailfront.authentication.scram_verifier import VerifierForgery
-from mailfront.authentication.throttle import Throttle
+from mailfront.authentication.throttle import ADDRESS_LIMIT, USER_LIMIT, Throttle
 from mailfront.directory.entry import AccountStatus, Entry
 from mailfront.errors import DirectoryUnavailableError, MappingRefusedError, TokenRefusedError
 from mailfront.interfaces.authenticator import Identity, LoginClient, Refusal
@@ -134,7 +134,7 @@ class Desk:
         self.directory = FewUsers()
         self.mapper = OneMapping()
         self.checker = CountingChecker()
-        waiting = limits.pop("waiting", MAXIMUM_CHECKS)
+        waiting = limits.get("waiting", MAXIMUM_CHECKS)
         self.authenticator = DirectoryAuthenticator(
             self.directory,
             "example.test",
@@ -143,7 +143,11 @@ class Desk:
             forgery=VerifierForgery(b"a secret of this installation", 4096),
             administrators=(ADMIN.user,),
             rules=rules,
-            throttle=Throttle(clock=self.clock, **limits),
+            throttle=Throttle(
+                clock=self.clock,
+                user_limit=limits.get("user_limit", USER_LIMIT),
+                address_limit=limits.get("address_limit", ADDRESS_LIMIT),
+            ),
             checker=self.checker,
             waiting=waiting,
             clock=self.clock,

@@ -9,24 +9,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfront.front.action import STOPPING, TOO_SLOW, Close, Farewell, Send
+from mailfront.front.action import (
+    STOPPING,
+    TOO_SLOW,
+    Ask,
+    AskForHolder,
+    Close,
+    Farewell,
+    Send,
+)
 from mailfront.front.imap.state import ImapFront
+from mailfront.front.login_channel import LoginChannel
+from mailfront.front.login_policy import LoginPolicy
 from mailfront.front.login_state import LoginState
 from mailfront.front.pop.state import PopFront
 from mailfront.front.settings import HTTP_VERBS
 from mailfront.interfaces.authenticator import Refusal
+from mailfront.interfaces.credentials import (
+    CertificateCredentials,
+    ScramCredentials,
+    VerifierRequest,
+)
+from mailfront.protocol import sasl
 from tests.support.login_dialogue import (
+    WRONG,
+    Answer,
+    Judge,
     LoginDialogue,
     front_settings,
     grant_all,
     refuse_all,
 )
+from tests.support.scram_client import ScramClient, verifier_of
 
 Protocol = type[LoginState]
 PROTOCOLS: list[type[ImapFront] | type[PopFront]] = [ImapFront, PopFront]
 BOTH = pytest.mark.parametrize("protocol", PROTOCOLS, ids=["imap", "pop"])
 
 PLAIN = base64.b64encode(b"\0alice@example.test\0secret")
+SCRAM_FIRST = base64.b64encode(b"n,,n=alice,r=abc")
+BEARER = base64.b64encode(b"n,,\x01auth=Bearer tok\x01\x01")
 UPGRADE = {ImapFront: b"a STARTTLS", PopFront: b"STLS"}
 AUTHENTICATE = {ImapFront: b"a AUTHENTICATE", PopFront: b"AUTH"}
 LOGIN = {ImapFront: b"a LOGIN alice@example.test secret", PopFront: b"AUTH PLAIN " + PLAIN}
@@ -42,7 +64,9 @@ PIECES = st.sampled_from(
         b'a ID ("name" "x")\r\n', b"a ID NIL\r\n", b"CAPA\r\n", b"a CAPABILITY\r\n", b"\0", b"\r\n",
         b"a LOGIN {9999+}\r\n", b"a LOGIN {9999999+}\r\n", b"a LOGIN {9999}\r\n", b"x" * 300,
         b"x" * 9000, b"AUTH PLAIN =\r\n", b"QUIT\r\n", b"a LOGOUT\r\n", b"\xff\xfe", b"(", b'"',
-        b"{0+}\r\n", b" ", b"GET / HTTP/1.1\r\n",
+        b"{0+}\r\n", b" ", b"GET / HTTP/1.1\r\n", b"AUTH EXTERNAL =\r\n", b"=\r\n",
+        b"a AUTHENTICATE EXTERNAL\r\n", b"AUTH SCRAM-SHA-256 " + SCRAM_FIRST + b"\r\n",
+        b"a AUTHENTICATE OAUTHBEARER " + BEARER + b"\r\n", SCRAM_FIRST + b"\r\n", BEARER + b"\r\n",
     ]
 )  # fmt: skip
 CONVERSATIONS = st.lists(PIECES | st.binary(max_size=40), max_size=12).map(b"".join)
@@ -286,3 +310,186 @@ def test_the_strength_of_the_cipher_is_that_after_the_upgrade(protocol: Protocol
     client.say("USER alice", "PASS secret", "a LOGIN alice secret")
     assert client.checks == []
     assert b"stronger cipher" in client.sent
+
+
+# Mechanisms beyond passwords, the same in both protocols.
+
+EVERYTHING = LoginPolicy(mechanisms=sasl.MECHANISMS)
+CERTIFIED = LoginChannel(256, certificate=True, channel_binding=lambda kind: kind.encode())
+
+
+def conversation(
+    protocol: Protocol,
+    judge: Judge = grant_all,
+    *,
+    policy: LoginPolicy = EVERYTHING,
+    channel: LoginChannel = CERTIFIED,
+    secure: bool = True,
+) -> LoginDialogue:
+    return LoginDialogue(
+        protocol(front_settings(login=policy), secure=secure), judge, channel=channel
+    )
+
+
+def announced(protocol: Protocol, client: LoginDialogue) -> list[str]:
+    """The mechanisms in the list of capabilities."""
+    lines = b"\r\n".join(client.say(HARMLESS[protocol])).decode()
+    if protocol is ImapFront:
+        return [word[5:] for word in lines.split() if word.startswith("AUTH=")]
+    return next((line.split()[1:] for line in lines.splitlines() if line.startswith("SASL")), [])
+
+
+@BOTH
+def test_what_is_announced_changes_when_tls_begins(protocol: Protocol) -> None:
+    client = conversation(protocol, secure=False)
+    assert announced(protocol, client) == []
+    client.say(UPGRADE[protocol])
+    client.handshake()
+    assert announced(protocol, client) == list(sasl.MECHANISMS)
+
+
+@BOTH
+@pytest.mark.parametrize("mechanism", sasl.MECHANISMS)
+def test_what_is_not_announced_is_not_taken(protocol: Protocol, mechanism: str) -> None:
+    others = tuple(name for name in sasl.MECHANISMS if name != mechanism)
+    client = conversation(protocol, policy=LoginPolicy(mechanisms=others))
+    assert mechanism not in announced(protocol, client)
+    client.say(AUTHENTICATE[protocol] + b" " + mechanism.encode(), b"=")
+    assert client.asked == []
+    assert client.handed_over is None
+
+
+@BOTH
+@pytest.mark.parametrize(("initial", "name"), [(b"=", ""), (b"Ym9i", "bob")])
+def test_external_asks_for_the_certificates_user(
+    protocol: Protocol, initial: bytes, name: str
+) -> None:
+    client = conversation(protocol)
+    client.say(AUTHENTICATE[protocol] + b" EXTERNAL " + initial)
+    assert client.asked == [Ask(CertificateCredentials(name), "EXTERNAL")]
+    assert client.handed_over is not None
+
+
+@BOTH
+def test_external_without_an_initial_response_is_asked_for_it(protocol: Protocol) -> None:
+    client = conversation(protocol)
+    assert client.say(AUTHENTICATE[protocol] + b" EXTERNAL") == [b"+ "]
+    client.say(b"")
+    assert client.asked == [Ask(CertificateCredentials(""), "EXTERNAL")]
+
+
+@BOTH
+def test_only_whom_the_client_may_not_act_as_is_told_apart(protocol: Protocol) -> None:
+    refusal = Refusal("You may not act as this user.", "no", authorization=True)
+    client = conversation(protocol, lambda ask: refusal)
+    [answer] = client.say(AUTHENTICATE[protocol] + b" EXTERNAL Ym9i")
+    code = b"[AUTHORIZATIONFAILED]" if protocol is ImapFront else b"[AUTH]"
+    assert code + b" You may not act as this user." in answer
+
+
+@BOTH
+def test_where_certificates_are_the_only_door_no_password_is_announced_or_asked_about(
+    protocol: Protocol,
+) -> None:
+    policy = LoginPolicy(password_login=False, mechanisms=sasl.MECHANISMS)
+    client = conversation(protocol, policy=policy)
+    assert announced(protocol, client) == ["EXTERNAL"]
+    capabilities = b"".join(client.say(HARMLESS[protocol]))
+    assert (b"LOGINDISABLED" in capabilities) is (protocol is ImapFront)
+    assert b"USER" not in capabilities
+    [answer] = client.say(LOGIN[protocol])
+    assert b"Passwords are not taken" in answer
+    assert client.asked == []
+
+
+@BOTH
+def test_who_has_a_certificate_may_say_so_with_any_password(protocol: Protocol) -> None:
+    policy = LoginPolicy(password_login=False, any_password=True)
+    client = conversation(protocol, policy=policy)
+    client.say(LOGIN[protocol])
+    assert len(client.checks) == 1
+    without = conversation(protocol, policy=policy, channel=LoginChannel(256))
+    without.say(LOGIN[protocol])
+    assert without.checks == []
+
+
+@BOTH
+@pytest.mark.parametrize("certificate", [True, False])
+@pytest.mark.parametrize("secure", [True, False])
+def test_a_greeting_waits_for_the_certificate_only_where_tls_came_first(
+    protocol: Protocol, certificate: bool, secure: bool
+) -> None:
+    policy = LoginPolicy(preauthenticated=True)
+    channel = LoginChannel(256, certificate)
+    client = conversation(protocol, policy=policy, channel=channel, secure=secure)
+    if certificate and secure:
+        assert (client.greeting, client.asked) == (b"", [AskForHolder()])
+        assert client.handed_over is not None
+        assert client.handed_over.tag == b""
+    else:
+        assert client.greeting
+        assert client.asked == []
+
+
+@BOTH
+def test_who_is_not_preauthenticated_is_greeted_and_has_all_attempts_left(
+    protocol: Protocol,
+) -> None:
+    policy = LoginPolicy(preauthenticated=True)
+    client = conversation(protocol, refuse_all, policy=policy)
+    assert client.greeting.startswith((b"* OK", b"+OK"))
+    for _ in range(2):
+        client.say(LOGIN[protocol])
+    assert client.closed is None
+    client.say(LOGIN[protocol])
+    assert client.closed == "too many failed logins"
+
+
+@BOTH
+@pytest.mark.parametrize("judge", [grant_all, refuse_all])
+def test_a_token_is_asked_about_and_a_refusal_explained_before_it_is_told(
+    protocol: Protocol, judge: Judge
+) -> None:
+    message = base64.b64encode(b"n,,\x01auth=Bearer tok\x01\x01")
+    client = conversation(protocol, judge)
+    answer = client.say(AUTHENTICATE[protocol] + b" OAUTHBEARER " + message)
+    if judge is grant_all:
+        assert client.handed_over is not None
+        return
+    assert base64.b64decode(answer[0][2:]) == b'{"status": "invalid_token"}'
+    [told] = client.say(b"AQ==")
+    assert told.startswith((b"a NO [AUTHENTICATIONFAILED]", b"-ERR [AUTH]"))
+    assert b"not allowed" not in b"".join(client.say(HARMLESS[protocol]))
+
+
+@BOTH
+@pytest.mark.parametrize("password", ["secret", "wrong"])
+def test_scram_goes_through_every_step(protocol: Protocol, password: str) -> None:
+    def judge(ask: Ask | AskForHolder) -> Answer:
+        assert isinstance(ask, Ask)
+        if isinstance(ask.question, VerifierRequest):
+            return verifier_of("secret")
+        assert isinstance(ask.question, ScramCredentials)
+        return None if ask.question.proven else WRONG
+
+    client = conversation(protocol, judge)
+    exchange = ScramClient("alice", password, "tls-exporter", b"tls-exporter")
+    first = base64.b64encode(exchange.first())
+    [challenge] = client.say(AUTHENTICATE[protocol] + b" SCRAM-SHA-256-PLUS " + first)
+    last = base64.b64encode(exchange.last(base64.b64decode(challenge[2:])))
+    [answer] = client.say(last)
+    if password == "wrong":
+        assert answer.startswith((b"a NO [AUTHENTICATIONFAILED]", b"-ERR [AUTH]"))
+        return
+    assert exchange.is_server(base64.b64decode(answer[2:]))
+    assert client.handed_over is None
+    client.say(b"")
+    assert client.handed_over is not None
+
+
+@BOTH
+@given(data=CONVERSATIONS, judge=JUDGES)
+def test_any_octets_are_survived_with_every_mechanism_offered(
+    protocol: Protocol, data: bytes, judge: Judge
+) -> None:
+    conversation(protocol, judge).send(data)

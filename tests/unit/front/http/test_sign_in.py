@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
-from mailfront.interfaces.peer import Peer
-from tests.support.memory_browser import LOCAL, PEER, MemoryBrowser
-from tests.support.webmail import PASSWORD, USER, Webmail
+from mailfront.front.login_policy import LoginPolicy
+from mailfront.interfaces.client_certificate import CertificateFault, ClientCertificate
+from mailfront.interfaces.peer import Peer, TlsFacts
+from tests.support.memory_browser import LOCAL, PEER, Answer, MemoryBrowser
+from tests.support.webmail import PASSWORD, SETTINGS, USER, Webmail
 
 
 async def test_the_right_password_leads_to_the_mail() -> None:
@@ -115,3 +118,101 @@ async def test_the_start_leads_where_one_can_go() -> None:
         await browser.sign_in(USER, PASSWORD)
         assert (await browser.get("/")).header("Location") == "/mail"
         assert (await browser.get("/sign-in")).header("Location") == "/mail"
+
+
+CERTIFIED = TlsFacts(
+    "TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, resumed=False, nickname="http-cert",
+    client_certificate=ClientCertificate(b"leaf"),
+)  # fmt: skip
+
+
+async def with_certificate(browser: MemoryBrowser) -> Answer:
+    """Press the button that a certificate brings."""
+    page = await browser.get("/sign-in")
+    return await browser.post("/sign-in/certificate", {"csrf_token": page.field("csrf_token")})
+
+
+async def test_a_certificate_that_maps_to_a_user_offers_to_go_on_as_them() -> None:
+    webmail = Webmail()
+    webmail.authenticator.holder = USER
+    async with MemoryBrowser(webmail.application(), tls_facts=CERTIFIED) as browser:
+        page = await browser.get("/sign-in")
+        assert f"Continue as {USER}" in page.text
+        assert 'type="password"' in page.text
+        answer = await with_certificate(browser)
+        assert (answer.status, answer.header("Location")) == (303, "/mail")
+        assert USER in (await browser.get("/mail")).text
+
+
+@pytest.mark.parametrize(
+    ("certificate", "holder"),
+    [
+        (None, USER),
+        (ClientCertificate(b"leaf"), ""),
+        (ClientCertificate(b"leaf", fault=CertificateFault.EXPIRED), USER),
+    ],
+)
+async def test_any_other_certificate_offers_nothing(
+    certificate: ClientCertificate | None, holder: str
+) -> None:
+    webmail = Webmail()
+    webmail.authenticator.holder = holder
+    facts = replace(CERTIFIED, client_certificate=certificate)
+    async with MemoryBrowser(webmail.application(), tls_facts=facts) as browser:
+        assert "Continue as" not in (await browser.get("/sign-in")).text
+
+
+async def test_a_certificate_that_maps_to_nobody_does_not_sign_in() -> None:
+    async with MemoryBrowser(Webmail().application(), tls_facts=CERTIFIED) as browser:
+        answer = await with_certificate(browser)
+        assert answer.status == 401
+        assert "Your certificate does not sign you in here." in answer.text
+
+
+@pytest.mark.parametrize("token", ["", "guess"])
+async def test_another_site_cannot_press_the_button(token: str) -> None:
+    webmail = Webmail()
+    webmail.authenticator.holder = USER
+    async with MemoryBrowser(webmail.application(), tls_facts=CERTIFIED) as browser:
+        await browser.get("/sign-in")
+        answer = await browser.post("/sign-in/certificate", {"csrf_token": token})
+        assert answer.status == 403
+        assert (await browser.get("/mail")).status == 303
+
+
+async def test_a_session_by_certificate_is_good_over_connections_with_that_certificate_alone() -> (
+    None
+):
+    webmail = Webmail()
+    webmail.authenticator.holder = USER
+    async with MemoryBrowser(webmail.application(), tls_facts=CERTIFIED) as browser:
+        await with_certificate(browser)
+        for certificate in (
+            None,
+            ClientCertificate(b"another"),
+            ClientCertificate(b"leaf", fault=CertificateFault.REVOKED),
+        ):
+            browser.tls_facts = replace(CERTIFIED, client_certificate=certificate)
+            assert (await browser.get("/mail")).status == 303
+        browser.tls_facts = CERTIFIED
+        assert (await browser.get("/mail")).status == 200
+
+
+async def test_a_session_by_password_is_bound_to_no_certificate() -> None:
+    async with MemoryBrowser(Webmail().application(), tls_facts=CERTIFIED) as browser:
+        await browser.sign_in(USER, PASSWORD)
+        browser.tls_facts = None
+        assert (await browser.get("/mail")).status == 200
+
+
+async def test_where_certificates_are_the_only_door_there_is_no_form_and_none_is_taken() -> None:
+    settings = replace(SETTINGS, login=LoginPolicy(0, password_login=False))
+    webmail = Webmail(settings)
+    async with MemoryBrowser(webmail.application()) as browser:
+        page = await browser.get("/sign-in")
+        assert 'type="password"' not in page.text
+        assert "Passwords are not taken here" in page.text
+        fields = {"csrf_token": browser.cookies["__Host-sign-in"], "login": USER}
+        answer = await browser.post("/sign-in", {**fields, "password": PASSWORD})
+        assert answer.status == 403
+    assert webmail.authenticator.peers == []
