@@ -88,6 +88,10 @@ class DirectoryUnavailableError(MailfrontError):
     """The directory cannot be asked at present: nothing is known of the user, good or bad."""
 
 
+class SharedStoreUnavailableError(MailfrontError):
+    """The store that front ends share gave no answer in time, or is away."""
+
+
 class LdapProtocolError(MailfrontError):
     """What a directory server sent is not LDAP, or breaks a bound."""
 

@@ -37,12 +37,12 @@ MAXIMUM_DELAY = 8.0
 
 
 class ScoreTable:
-    """Scores that decay, for at most `capacity` keys."""
+    """Scores that decay, for at most `capacity` keys; none exceeds `ceiling`."""
 
     def __init__(self, capacity: int, half_life: float, ceiling: float) -> None:
         self._capacity = capacity
         self._half_life = half_life
-        self._ceiling = ceiling
+        self.ceiling = ceiling
         self._scores: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
     def __contains__(self, key: bytes) -> bool:
@@ -58,11 +58,42 @@ class ScoreTable:
 
     def add(self, key: bytes, amount: float, now: float) -> None:
         """Add `amount` (also 0, which makes the key known) to the score."""
-        score = min(max(self.score(key, now) + amount, 0.0), self._ceiling)
+        score = min(max(self.score(key, now) + amount, 0.0), self.ceiling)
         self._scores[key] = (score, now)
         self._scores.move_to_end(key)
         if len(self._scores) > self._capacity:
             self._scores.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The digests under which an attempt is counted; without a user only the address's."""
+
+    address: bytes
+    user: bytes = b""
+    pair: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What others have counted for the names of an attempt; `pair` None: nobody knows it."""
+
+    address: float = 0.0
+    user: float = 0.0
+    pair: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """That `amount` was added to the score under `name`, which does not exceed `ceiling`."""
+
+    name: bytes
+    amount: float
+    ceiling: float
+    of_pair: bool = False
+
+
+NOTHING_ELSEWHERE = Scores()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +146,8 @@ class LoginThrottle(Protocol):
 class Throttle:
     """Scores of addresses, users and known pairs of both, in the memory of this process.
 
-    No method ever suspends.
+    No method ever suspends. `secret` is for the digests of names; `on_charge` is told of everything
+    that is counted.
     """
 
     def __init__(
@@ -126,11 +158,14 @@ class Throttle:
         user_limit: float = USER_LIMIT,
         address_limit: float = ADDRESS_LIMIT,
         half_life: float = HALF_LIFE,
+        secret: bytes | None = None,
+        on_charge: Callable[[Charge], None] | None = None,
     ) -> None:
         self._clock = clock
         self._user_limit = user_limit
         self._address_limit = address_limit
-        self._secret = secrets.token_bytes(16)
+        self._secret = secret or secrets.token_bytes(16)
+        self._on_charge = on_charge
         self._addresses = ScoreTable(capacity, half_life, 2 * address_limit)
         self._users = ScoreTable(capacity, half_life, 2 * user_limit)
         self._pairs = ScoreTable(capacity, half_life, 2 * user_limit)
@@ -139,23 +174,33 @@ class Throttle:
     async def judge(self, address: str, user: str | None) -> Attempt:
         """Return what to do with an attempt, without counting it. Without a `user` only the
         address has a score, and no account is ever locked by it."""
+        return self.verdict(self.names(address, user), NOTHING_ELSEWHERE)
+
+    def names(self, address: str, user: str | None) -> Names:
+        """Return the digests for an attempt."""
         address_key = self._digest("a", address_block(address))
         if user is None:
-            score = self._addresses.score(address_key, self._clock())
-            return self._attempt(address_key, score, refused=score >= self._address_limit)
+            return Names(address_key)
         user_key = self._digest("u", user)
         pair = hmac.digest(self._secret, address_key + user_key, "sha256")[:16]
+        return Names(address_key, user_key, pair)
+
+    def verdict(self, names: Names, elsewhere: Scores) -> Attempt:
+        """Return what to do with an attempt, where others have counted what is `elsewhere`. What
+        was counted here may be part of that, so of two scores the higher one counts."""
         now = self._clock()
-        familiar = pair in self._pairs
+        of_address = max(self._addresses.score(names.address, now), elsewhere.address)
+        if not names.user:
+            return self._attempt(names, of_address, refused=of_address >= self._address_limit)
+        familiar = names.pair in self._pairs or elsewhere.pair is not None
         if familiar:
-            score = self._pairs.score(pair, now)
+            score = max(self._pairs.score(names.pair, now), elsewhere.pair or 0.0)
             refused = score >= self._user_limit
         else:
-            of_address = self._addresses.score(address_key, now)
-            of_user = self._users.score(user_key, now)
+            of_user = max(self._users.score(names.user, now), elsewhere.user)
             refused = of_address >= self._address_limit or of_user >= self._user_limit
             score = max(of_address, of_user)
-        return self._attempt(address_key, score, user_key, pair, refused=refused, familiar=familiar)
+        return self._attempt(names, score, refused=refused, familiar=familiar)
 
     async def begin(self, attempt: Attempt) -> None:
         """Count an attempt that is going to be checked; `succeeded`, `failed` or
@@ -172,7 +217,7 @@ class Throttle:
     async def failed(self, attempt: Attempt) -> None:
         """Count the failure for the address too."""
         self._end(attempt)
-        self._addresses.add(attempt.address, 1.0, self._clock())
+        self._add(self._addresses, attempt.address, 1.0)
 
     async def abandoned(self, attempt: Attempt) -> None:
         """Take back what `begin` counted: whether the password is right could not be told."""
@@ -182,27 +227,25 @@ class Throttle:
     async def recognise(self, attempt: Attempt) -> None:
         """Know the pair of address and user from now on."""
         if attempt.pair:
-            self._pairs.add(attempt.pair, 0.0, self._clock())
+            self._add(self._pairs, attempt.pair, 0.0)
 
     def _attempt(
-        self,
-        address: bytes,
-        score: float,
-        user: bytes = b"",
-        pair: bytes = b"",
-        *,
-        refused: bool,
-        familiar: bool = False,
+        self, names: Names, score: float, *, refused: bool, familiar: bool = False
     ) -> Attempt:
-        refused = refused or self._running.get(address, 0) >= PARALLEL_LIMIT
+        refused = refused or self._running.get(names.address, 0) >= PARALLEL_LIMIT
         delay = min(FIRST_DELAY * (2.0**score - 1), MAXIMUM_DELAY)
-        return Attempt(refused, delay, address, user, pair, familiar)
+        return Attempt(refused, delay, names.address, names.user, names.pair, familiar)
 
     def _charge(self, attempt: Attempt, amount: float) -> None:
         if attempt.familiar:
-            self._pairs.add(attempt.pair, amount, self._clock())
+            self._add(self._pairs, attempt.pair, amount)
         elif attempt.user:
-            self._users.add(attempt.user, amount, self._clock())
+            self._add(self._users, attempt.user, amount)
+
+    def _add(self, table: ScoreTable, name: bytes, amount: float) -> None:
+        table.add(name, amount, self._clock())
+        if self._on_charge is not None:
+            self._on_charge(Charge(name, amount, table.ceiling, of_pair=table is self._pairs))
 
     def _end(self, attempt: Attempt) -> None:
         left = self._running[attempt.address] - 1

@@ -19,6 +19,7 @@ from mailfront.configuration.options import (
     login,
     pop,
     service,
+    sharing,
     smtp,
     store,
     upstream,
@@ -81,6 +82,7 @@ GROUPS = (
     ("Message store", store.OPTIONS),
     ("User directory", directory.OPTIONS),
     ("Multiplexor", upstream.OPTIONS),
+    ("Several front ends", sharing.OPTIONS),
     ("Log", logfile.OPTIONS),
     ("Admin listener", admin.OPTIONS),
 )

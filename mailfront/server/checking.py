@@ -38,6 +38,7 @@ from mailfront.server.client_certificates import ClientCertificates
 from mailfront.server.control import ask_server
 from mailfront.server.logins import login_problems
 from mailfront.server.ports import check_distinct, planned_ports
+from mailfront.server.sharing import check_sharing
 from mailfront.server.token_checking import check_tokens
 from mailfront.server.upstreams import check_upstreams
 from mailfront.server.user_directory import check_directory
@@ -82,6 +83,7 @@ def check_server_root(root: ServerRoot) -> Findings:
                 _check_client_certificates(root, configuration, token, findings)
                 _check_names(configuration, token, findings)
                 findings.warnings += check_upstreams(root, configuration, token)
+                _check_sharing(root, configuration, token, findings)
     findings.warnings += unavailable_settings()
     if configuration is not None:
         findings.problems += login_problems(configuration)
@@ -103,6 +105,15 @@ def _check_directory(
 ) -> None:
     try:
         findings.problems += check_directory(root, configuration, token)
+    except OperatorError as failure:
+        findings.add(failure)
+
+
+def _check_sharing(
+    root: ServerRoot, configuration: Configuration, token: InternalToken, findings: Findings
+) -> None:
+    try:
+        findings.warnings += check_sharing(root, configuration, token)
     except OperatorError as failure:
         findings.add(failure)
 

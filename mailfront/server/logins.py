@@ -13,6 +13,7 @@ from mailfront.authentication.certmap_file import CertmapFile
 from mailfront.authentication.confirmed_mapping import Confirm, ConfirmedMapper
 from mailfront.authentication.issuer_keys import IssuerKeys, discovery_address
 from mailfront.authentication.scram_verifier import VerifierForgery, installation_secret
+from mailfront.authentication.throttle import LoginThrottle
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.configuration.options.login import MECHANISMS
@@ -66,7 +67,11 @@ class Logins:
     when the server stops. Raises `ConfigurationError`."""
 
     def __init__(
-        self, root: ServerRoot, configuration: Configuration, directory: Directory
+        self,
+        root: ServerRoot,
+        configuration: Configuration,
+        directory: Directory,
+        throttle: LoginThrottle | None = None,
     ) -> None:
         self._certmap = CertmapFile(root.certmap_conf) if root.certmap_conf.exists() else None
         self._keys: IssuerKeys | None = None
@@ -96,6 +101,7 @@ class Logins:
             forgery=forgery,
             administrators=administrators(configuration),
             rules={service: _rules(configuration, group) for service, group in GROUPS.items()},
+            throttle=throttle,
         )
 
     def confirm_certificates(self, confirm: Confirm) -> None:

@@ -41,6 +41,7 @@ from mailfront.server.named_certificates import bounded, server_names_status
 from mailfront.server.notification import notify
 from mailfront.server.privileges import drop_privileges
 from mailfront.server.reload import Reloader
+from mailfront.server.sharing import Sharing
 from mailfront.server.stapling import Stapling
 from mailfront.server.status import StatusReport
 from mailfront.server.upstreams import Upstreams
@@ -131,6 +132,8 @@ class _Server:
         self._contexts.client_certificates.ocsp = self._client_ocsp
         self._contexts.client_certificates.load(configuration, token)
         self._directory_trust = DirectoryTrust(configuration, token)
+        self._sharing = Sharing(root, configuration, token)
+        self._sharing.give_ticket_keys(self._contexts.slots.values())
         self._reloader = Reloader(root, configuration, token, watch, self._contexts, keystore)
         self._upstreams = Upstreams(root, configuration, (host_name(configuration), "localhost"))
         self._upstreams.follow(token)
@@ -167,7 +170,9 @@ class _Server:
             self._status,
             open_directory(self._root, self._configuration, self._directory_trust),
             self._upstreams,
+            self._sharing.throttle,
         )
+        self._sharing.start()
         services.logins.confirm_certificates(self._client_ocsp.confirm)
         self._ports = await services.ports(bound, self._contexts)
         self._status.ports = self._ports
@@ -187,6 +192,7 @@ class _Server:
         await self._stapling.close()
         await self._drain()
         await services.close()
+        await self._sharing.close()
         await admin_site.stop()
         await control.stop()
         _log.info("stopped")
@@ -274,11 +280,13 @@ class _Server:
     def _follow_authorities(self, token: InternalToken) -> None:
         self._directory_trust.update(token)
         self._upstreams.follow(token)
+        self._sharing.follow(token)
 
     def _problems(self) -> list[str]:
         problems = self._contexts.problems() + self._reloader.problems()
         problems += self._stapling.problems()
         problems += self._upstreams.problems()
+        problems += self._sharing.problems()
         if self._services is not None and self._services.directory.problem:
             problems.append(self._services.directory.problem)
         if self._services is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from mailfront.authentication.throttle import LoginThrottle
 from mailfront.backend.embedded.delivery import StoreSink
 from mailfront.backend.embedded.imap.session import EmbeddedImap
 from mailfront.backend.embedded.pop import EmbeddedPop
@@ -90,6 +91,7 @@ class Services:
         status: StatusSource,
         directory: UserDirectory,
         upstreams: Upstreams,
+        throttle: LoginThrottle | None = None,
     ) -> None:
         self.directory = directory
         self._upstreams = upstreams
@@ -97,7 +99,7 @@ class Services:
         self._hostname = hostname
         self._counters = counters
         self._store = MailStore(root.store_directory)
-        self.logins = Logins(root, configuration, self.directory)
+        self.logins = Logins(root, configuration, self.directory, throttle)
         self._authenticator = self.logins.authenticator
         administrators = configuration.names("store.admins")
         recipients = RecipientDirectory(

@@ -2,7 +2,8 @@
 
 Takes how long a key seals; gives the key to seal with, and the one that a ticket names. A key
 seals for one lifetime, opens for another one, and is then forgotten: what was recorded cannot be
-opened with it any more. The keys are of this process alone, and never on a disk.
+opened with it any more. The keys are of this process alone, and never on a disk; where a ring of
+keys that several front ends share is given, its keys come first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 DEFAULT_LIFETIME_HOURS = 12
 _SECONDS = 3600
@@ -31,14 +33,33 @@ class TicketKey:
     encryption: bytes = field(default_factory=lambda: os.urandom(_KEY_OCTETS), repr=False)
 
 
+class KeyRing(Protocol):
+    """Keys that come from elsewhere; asked by several threads."""
+
+    def sealing_key(self) -> TicketKey | None:
+        """The key for a new ticket, None while there is none."""
+        ...
+
+    def opening_key(self, name: bytes) -> TicketKey | None:
+        """The key that a ticket names, None if it is not of this ring, or too old."""
+        ...
+
+
 class TicketKeys:
-    """The key that seals, and the one before it. May be used by several threads."""
+    """The key that seals, and the one before it. May be used by several threads. While `shared`
+    has a key to seal with, none of this process's own is made."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lifetime = float(DEFAULT_LIFETIME_HOURS * _SECONDS)
         self._lock = threading.Lock()
         self._keys: tuple[TicketKey, ...] = ()
+        self.shared: KeyRing | None = None
+
+    @property
+    def lifetime(self) -> float:
+        """For how many seconds a key seals."""
+        return self._lifetime
 
     def set_lifetime(self, hours: int) -> None:
         """Let keys seal for so long from now on, those in use included."""
@@ -53,6 +74,8 @@ class TicketKeys:
 
     def sealing_key(self) -> TicketKey:
         """The key for a new ticket; a new one when the last has served its time."""
+        if self.shared is not None and (shared := self.shared.sealing_key()) is not None:
+            return shared
         with self._lock:
             now = self._clock()
             if not self._keys or now - self._keys[0].born >= self._lifetime:
@@ -65,7 +88,7 @@ class TicketKeys:
         for key in self._keys:
             if hmac.compare_digest(key.name, name):
                 return key
-        return None
+        return self.shared.opening_key(name) if self.shared is not None else None
 
     def is_sealing(self, key: TicketKey) -> bool:
         """Whether `key` seals new tickets; a session opened by another one deserves a new one."""
