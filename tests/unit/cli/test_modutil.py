@@ -139,7 +139,6 @@ def test_the_internal_module_stays(run: Run, name: str) -> None:
         ("-default", "x"),
         ("-delete", "x", "--json"),
         ("-list", "-slot", "1"),
-        ("-disab", "x"),
     ],
 )
 def test_wrong_usage_is_told(run: Run, arguments: tuple[str, ...]) -> None:
