@@ -154,7 +154,12 @@ class ForwardingTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._discarding = True
         if self._paused or self._choked or self._waiting:
             raw.resume_reading()
-        raw.write_eof()
+        try:
+            raw.write_eof()
+        except OSError:
+            # asyncio's own transport says so if the peer has gone already.
+            raw.abort()
+            return
         self._timer = self._loop.call_later(DISCARD_SECONDS, raw.abort)
 
     def _close_raw(self, raw: asyncio.Transport) -> None:

@@ -146,6 +146,16 @@ def test_logins_by_every_way_to_slapd(
         assert login(server, "nobody") == WRONG
 
 
+@pytest.mark.parametrize("starttls", ["no", "yes"])
+def test_pythons_own_event_loop_will_do(
+    ldap_server: NewLdapServer, slapd: Slapd, starttls: str
+) -> None:
+    host = slapd.url if starttls == "yes" else slapd.tls_url
+    options = {"service__eventloop": "asyncio", "local__ugldapstarttls": starttls}
+    with ldap_server(host, **options) as server:
+        assert login(server, "user9") == OK
+
+
 @pytest.mark.parametrize("name", ["*", "user7)(uid=*", "namesake@example.test"])
 def test_a_name_is_its_users_alone_and_never_part_of_a_filter(
     ldap_server: NewLdapServer, slapd: Slapd, name: str

@@ -65,3 +65,13 @@ async def test_the_front_can_be_exchanged() -> None:
     transport.set_protocol(front)
     assert transport.get_protocol() is front
     assert transport.front_protocol is front
+
+
+async def test_a_peer_that_is_gone_already_is_not_waited_for() -> None:
+    class Gone(Raw):
+        def write_eof(self) -> None:
+            raise OSError(107, "Transport endpoint is not connected")
+
+    raw = Gone()
+    Made(raw)._discard_input(raw)
+    assert raw.is_closing()
