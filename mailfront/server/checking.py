@@ -36,7 +36,7 @@ from mailfront.server.certificates import (
 )
 from mailfront.server.client_certificates import ClientCertificates
 from mailfront.server.control import ask_server
-from mailfront.server.logins import login_problems
+from mailfront.server.logins import login_problems, login_warnings
 from mailfront.server.ports import check_distinct, planned_ports
 from mailfront.server.sharing import check_sharing
 from mailfront.server.token_checking import check_tokens
@@ -87,6 +87,7 @@ def check_server_root(root: ServerRoot) -> Findings:
     findings.warnings += unavailable_settings()
     if configuration is not None:
         findings.problems += login_problems(configuration)
+        findings.warnings += login_warnings(root, configuration)
         _check_ports(root, configuration, findings)
     return findings
 
@@ -123,6 +124,7 @@ def _permissions(root: ServerRoot) -> Iterator[str]:
     private = (
         root.path, root.config_directory, root.certdb_directory, root.certificate_database,
         root.store_directory, root.msg_conf, root.initial_passwords,
+        root.scram_secret,
     )  # fmt: skip
     for path in private:
         try:

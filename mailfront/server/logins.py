@@ -12,12 +12,18 @@ from mailfront.authentication.certificate_mapping import CertificateMapper
 from mailfront.authentication.certmap_file import CertmapFile
 from mailfront.authentication.confirmed_mapping import Confirm, ConfirmedMapper
 from mailfront.authentication.issuer_keys import IssuerKeys, discovery_address
-from mailfront.authentication.scram_verifier import VerifierForgery, installation_secret
+from mailfront.authentication.scram_verifier import (
+    VerifierForgery,
+    installation_secret,
+    verifier_among,
+)
 from mailfront.authentication.throttle import LoginThrottle
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.configuration.options.login import MECHANISMS
 from mailfront.directory.directory import Directory
+from mailfront.directory.users_file import parse_users, read_users_file
+from mailfront.errors import OperatorError
 from mailfront.front.login_policy import LoginPolicy
 
 GROUPS = {"imta": "submit", "imap": "imap", "pop": "pop", "http": "http"}
@@ -136,6 +142,31 @@ def _rules(configuration: Configuration, group: str) -> LoginRules:
         any_password=configuration.boolean(f"service.{group}.certanypassword"),
         other_user=configuration.boolean(f"service.{group}.certotheruser"),
     )
+
+
+def login_warnings(root: ServerRoot, configuration: Configuration) -> list[str]:
+    """Return a warning if SCRAM is offered to users of `users.ldif` who cannot log in by it."""
+    embedded = not configuration.string("local.ugldaphost")
+    if not embedded or not SCRAM & set(mechanisms(configuration)):
+        return []
+    try:
+        content, _ = read_users_file(root.users_ldif)
+        users = parse_users(content, root.users_ldif)
+    except OperatorError:
+        # Told where the directory itself is checked.
+        return []
+    without = [
+        entry.user
+        for entry in users.entries()
+        if entry.password_values and verifier_among(entry.password_values) is None
+    ]
+    if not without:
+        return []
+    more = f" and {len(without) - 1} more" if len(without) > 1 else ""
+    return [
+        f"SCRAM is offered, but {without[0]}{more} cannot log in by it: mailfront user passwd "
+        "stores what it needs"
+    ]
 
 
 def login_problems(configuration: Configuration) -> list[str]:

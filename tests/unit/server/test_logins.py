@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from mailfront.authentication.scram_verifier import make_value
+from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration, load_configuration
+from mailfront.directory.editing import add_entry, replace_password
+from mailfront.interfaces.secret import Secret
 from mailfront.server.logins import (
     GROUPS,
     administrators,
     login_policy,
     login_problems,
+    login_warnings,
     mechanisms,
 )
 
@@ -78,3 +83,21 @@ def test_options_that_contradict_each_other_are_told(configured: Configured) -> 
         )
         == []
     )
+
+
+def test_users_whom_scram_would_keep_out_are_told(configured: Configured, tmp_path: Path) -> None:
+    root = ServerRoot(tmp_path)
+    root.config_directory.mkdir()
+    value = make_value(Secret("secret"), 4096)
+    for name in ("ann", "bob", "carl"):
+        add_entry(root.users_ldif, f"{name}@example.test", "{ARGON2}x")
+    replace_password(root.users_ldif, "bob@example.test", "{ARGON2}x", verifier=value)
+    offered = configured(sasl__default__mech_list="scram-sha-256 plain")
+    [warning] = login_warnings(root, offered)
+    assert "ann@example.test and 1 more cannot log in by it" in warning
+    assert login_warnings(root, configured()) == []
+    for name in ("ann", "carl"):
+        replace_password(root.users_ldif, f"{name}@example.test", "{ARGON2}x", verifier=value)
+    assert login_warnings(root, offered) == []
+    root.users_ldif.write_text("no ldif")
+    assert login_warnings(root, offered) == []
