@@ -146,7 +146,7 @@ def _rules(configuration: Configuration, group: str) -> LoginRules:
 
 def login_warnings(root: ServerRoot, configuration: Configuration) -> list[str]:
     """Return a warning if SCRAM is offered to users of `users.ldif` who cannot log in by it."""
-    embedded = not configuration.string("local.ugldaphost")
+    embedded = not configuration.names("local.ugldaphost")
     if not embedded or not SCRAM & set(mechanisms(configuration)):
         return []
     try:
