@@ -33,10 +33,11 @@ class ImapWords:
 
     def unavailable(self, session: AuthenticatedSession) -> bytes:
         """Part of `Words`."""
-        return (
-            b"%s NO [UNAVAILABLE] The mailbox cannot be reached; try again later\r\n"
-            b"* BYE Try again later\r\n" % session.tag
-        )
+        bye = b"* BYE Try again later\r\n"
+        if not session.tag:
+            return bye
+        refusal = b"%s NO [UNAVAILABLE] The mailbox cannot be reached; try again later\r\n"
+        return refusal % session.tag + bye
 
 
 class PopWords:

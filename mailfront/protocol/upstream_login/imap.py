@@ -19,16 +19,21 @@ from mailfront.protocol.upstream_login.login import (
 )
 
 _CAPABILITIES = re.compile(rb"\[CAPABILITY ([^\]]*)\]", re.IGNORECASE)
+_OWN_TAG = b"login"
 _LITERAL = re.compile(rb"\{\d+\+?\}$")
 # No octet of these may stand in a quoted string as LOGIN sends it (RFC 9051 section 9).
 _UNQUOTABLE = re.compile(r"[\x00-\x1f\x7f-\U0010ffff]")
 
 
 class ImapLogin:
-    """One login; with `greeted` the greeting was read before TLS began."""
+    """One login; with `greeted` the greeting was read before TLS began.
+
+    Without a `tag` the client was not greeted yet, and what it gets is PREAUTH.
+    """
 
     __slots__ = (
-        "_asked", "_client", "_credentials", "_id_tag", "_lines", "_pending", "_tag", "first",
+        "_asked", "_client", "_credentials", "_id_tag", "_lines", "_pending",
+        "_preauthenticated", "_tag", "first",
     )  # fmt: skip
 
     def __init__(
@@ -39,7 +44,8 @@ class ImapLogin:
         *,
         greeted: bool = False,
     ) -> None:
-        self._tag = tag
+        self._tag = tag or _OWN_TAG
+        self._preauthenticated = not tag
         self._id_tag = b"id1" if tag != b"id1" else b"id2"
         self._credentials = credentials
         self._client = client
@@ -129,6 +135,9 @@ class ImapLogin:
     def _answered(self, line: bytes, rest: bytes) -> LoggedIn:
         condition, _, text = rest.partition(b" ")
         if condition.upper() == b"OK":
+            if self._preauthenticated:
+                # RFC 9051 section 7.1.4.
+                line = b"* PREAUTH " + (text or b"Logged in")
             return LoggedIn(line + b"\r\n", self._lines.rest())
         raise UpstreamLoginError(
             f"it refuses the login: {told(rest)}",

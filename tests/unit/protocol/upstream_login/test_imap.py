@@ -133,3 +133,22 @@ def test_any_octets_are_taken_or_refused(received: bytes) -> None:
         conversation.feed(received)
     except UpstreamLoginError:
         return
+
+
+@pytest.mark.parametrize(
+    ("answer", "greeting"),
+    [
+        (b"OK [CAPABILITY IMAP4rev1 IDLE] Logged in", b"[CAPABILITY IMAP4rev1 IDLE] Logged in"),
+        (b"OK", b"Logged in"),
+    ],
+)
+def test_a_client_that_was_not_greeted_yet_is_greeted_as_logged_in(
+    answer: bytes, greeting: bytes
+) -> None:
+    conversation = ImapLogin(b"", ADMIN, CLIENT)
+    sent = conversation.feed(DOVECOT)
+    assert isinstance(sent, bytes)
+    tag = sent.splitlines()[-1].split()[0]
+    assert conversation.feed(tag + b" " + answer + b"\r\n* 3 EX") == LoggedIn(
+        b"* PREAUTH " + greeting + b"\r\n", b"* 3 EX"
+    )

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailfront.backend.embedded.imap import session as session_module
+from mailfront.backend.embedded.imap.session import EmbeddedImap
 from mailfront.interfaces.tasks import start_task
 from mailfront.store.mail_store import MailStore
 from mailfront.store.mailbox import Mailbox
@@ -26,6 +27,17 @@ async def test_the_login_is_answered_with_the_capabilities(store: MailStore) -> 
     assert answer.tagged.startswith(b"OK [CAPABILITY IMAP4rev1 ")
     assert answer.tagged.endswith(b"] Logged in")
     await session.close()
+
+
+async def test_a_client_that_was_not_greeted_yet_is_greeted_as_logged_in(store: MailStore) -> None:
+    transport = MemoryTransport()
+    serving = start_task(
+        EmbeddedImap(store).serve(authenticated_session(transport, tag=b"")), name="session"
+    )
+    await transport.more()
+    assert transport.take().startswith(b"* PREAUTH [CAPABILITY IMAP4rev1 ")
+    transport.feed(b"a LOGOUT\r\n")
+    assert await serving == "logout"
 
 
 async def test_commands_sent_along_with_the_login_are_carried_out(store: MailStore) -> None:
