@@ -41,16 +41,18 @@ class SigningThreads:
     def __init__(self) -> None:
         self._steps: queue.SimpleQueue[Step] = queue.SimpleQueue()
         self._threads = 0
-        self._waiting = 0
+        self._outstanding = 0
+        self._counting = threading.Lock()
+        # Held for as long as a module is begun anew; the loop never asks for it.
+        self._gate = threading.Condition()
         self._signing = 0
-        self._state = threading.Condition()
         self._suspected = False
 
     def submit(self, step: Step) -> None:
         """Have `step` called by one of the threads."""
-        with self._state:
-            self._waiting += 1
-            if self._waiting + self._signing > self._threads and self._threads < THREADS:
+        with self._counting:
+            self._outstanding += 1
+            if self._threads < min(self._outstanding, THREADS):
                 self._threads += 1
                 threading.Thread(
                     target=self._work, name=f"token-{self._threads}", daemon=True
@@ -68,26 +70,27 @@ class SigningThreads:
 
     def alone(self, work: Callable[[], None]) -> None:
         """Call `work` while no step runs. Raises `TokenError` if one does not end."""
-        with self._state:
-            if not self._state.wait_for(lambda: self._signing == 0, _PATIENCE):
+        with self._gate:
+            if not self._gate.wait_for(lambda: self._signing == 0, _PATIENCE):
                 raise TokenError("a token is still busy with a signature", temporary=True)
-            # Holding the condition keeps every thread from beginning a step.
+            # Holding the gate keeps every thread from beginning a step.
             work()
 
     def _work(self) -> None:
         while True:
             step = self._steps.get()
-            with self._state:
-                self._waiting -= 1
+            with self._gate:
                 self._signing += 1
             try:
                 step()
             except Exception:
                 _log.exception("a handshake with a token's key failed in an unexpected way")
             finally:
-                with self._state:
+                with self._gate:
                     self._signing -= 1
-                    self._state.notify_all()
+                    self._gate.notify_all()
+                with self._counting:
+                    self._outstanding -= 1
 
 
 @cache

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mailfront.configuration.durable_file import write_durably
 from mailfront.configuration.home import ServerRoot
 from mailfront.errors import TokenError
-from mailfront.keystore.directory_lock import locked_directory
 from mailfront.keystore.nicknames import INTERNAL_TOKEN, is_internal
+from mailfront.keystore.pkcs11.state_files import locked_state, state_directory, write_state
 
 MAXIMUM_FILE = 256 * 1024
 MAXIMUM_MODULES = 64
@@ -52,7 +51,7 @@ INTERNAL_MODULE = Module(INTERNAL_TOKEN, None)
 
 def list_file(root: ServerRoot) -> Path:
     """Where the list lies."""
-    return root.certdb_directory / "pkcs11" / "modules.json"
+    return state_directory(root) / "modules.json"
 
 
 def installed_modules(root: ServerRoot) -> list[Module]:
@@ -240,14 +239,10 @@ class ModuleList:
 @contextmanager
 def changing_modules(root: ServerRoot) -> Iterator[ModuleList]:
     """Return the list for the block to change; durable at its end. Others wait meanwhile."""
-    path = list_file(root)
-    with locked_directory(path.parent):
+    with locked_state(root):
         changed = ModuleList(installed_modules(root))
         yield changed
-        try:
-            write_durably(path, format_modules(changed.modules()), mode=0o600)
-        except OSError as error:
-            raise TokenError(f"cannot be written: {error.strerror}", file=path) from error
+        write_state(list_file(root), format_modules(changed.modules()))
 
 
 def _same_library(one: Path, other: Path | None) -> bool:

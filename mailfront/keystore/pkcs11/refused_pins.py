@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mailfront.configuration.durable_file import write_durably
 from mailfront.configuration.home import ServerRoot
 from mailfront.errors import TokenError
 from mailfront.interfaces.secret import Secret
-from mailfront.keystore.directory_lock import locked_directory
+from mailfront.keystore.pkcs11.state_files import locked_state, state_directory, write_state
 
 MAXIMUM_FILE = 64 * 1024
 _SALT_OCTETS = 16
@@ -31,13 +30,14 @@ class RefusedPins:
 
     def __init__(self, root: ServerRoot) -> None:
         self._passwords = root.sslpassword_conf
-        self._path = root.certdb_directory / "pkcs11" / "refused-pins.json"
+        self._root = root
+        self._path = state_directory(root) / "refused-pins.json"
         self._entries: dict[str, dict[str, str]] = {}
 
     @contextmanager
     def one_at_a_time(self) -> Iterator[RefusedPins]:
         """Nobody else tries a PIN during the block: two processes would spend two tries."""
-        with locked_directory(self._path.parent):
+        with locked_state(self._root):
             self._entries = _read(self._path)
             yield self
 
@@ -69,10 +69,7 @@ class RefusedPins:
 
     def _write(self) -> None:
         content = json.dumps({"refused": self._entries}, indent=2).encode() + b"\n"
-        try:
-            write_durably(self._path, content, mode=0o600)
-        except OSError as error:
-            raise TokenError(f"cannot be written: {error.strerror}", file=self._path) from error
+        write_state(self._path, content)
 
 
 def _digest(salt: bytes, pin: Secret) -> str:

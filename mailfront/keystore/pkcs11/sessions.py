@@ -25,6 +25,7 @@ from mailfront.keystore.passwords import find_password
 from mailfront.keystore.pkcs11.attributes import TolerantAttributes
 from mailfront.keystore.pkcs11.modules import Module, external_modules
 from mailfront.keystore.pkcs11.refused_pins import RefusedPins
+from mailfront.keystore.pkcs11.state_files import locked_state, state_directory, write_state
 
 # What a token answers while it is away, or restarting; it may come back by itself.
 _GONE = (
@@ -131,15 +132,13 @@ def open_token(
 
 def change_file(root: ServerRoot) -> Path:
     """What is touched when something on a token may have changed, so that a server looks."""
-    return root.certdb_directory / "pkcs11" / "changed"
+    return state_directory(root) / "changed"
 
 
 def _note_change(root: ServerRoot) -> None:
-    path = change_file(root)
     # Without it the server sees the change at its next regular look.
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+    with contextlib.suppress(TokenError), locked_state(root):
+        write_state(change_file(root), b"")
 
 
 def token_error(error: pkcs11.PKCS11Error, what: str) -> TokenError:
