@@ -1,10 +1,11 @@
-"""Runs every command of `docs/certificates.md` and writes what it printed into the page.
+"""Runs every command of the pages about certificates and writes what it printed into them.
 
-`python docs/generate_certificates_page.py` does it in the checkout; a test tells when that is due.
-The page is its own source: blocks of the language `console` hold commands (`$ `, continued by
+`python docs/generate_certificates_page.py` does it in the checkout, for `certificates.md` and
+`certificate-login.md` or the pages that it is given; a test for each tells when that is due.
+A page is its own source: blocks of the language `console` hold commands (`$ `, continued by
 `> `) and what they print; comments that begin with `<!-- console` hold commands that are run and
-not shown. All commands of the page run in one shell, in a directory that stands for `/`; one that
-fails stops everything.
+not shown. All commands of a page run in one shell, in a directory that stands for `/`, with `docs` in
+the working directory; one that fails stops everything. Daemons are ended by files `*.pid` in `/srv`.
 
 What differs from run to run (dates, fingerprints, serial numbers, keys) is replaced by something of
 the same form that is the same each time: equal fingerprints stay equal, and dates keep their order.
@@ -26,12 +27,18 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-PAGE = Path(__file__).with_name("certificates.md")
+DOCS = Path(__file__).parent
+CERTIFICATES = DOCS / "certificates.md"
+CERTIFICATE_LOGIN = DOCS / "certificate-login.md"
 DEADLINE = 300
-# The ports of the page; others are used.
-PORTS = ("12143", "12993")
+# The ports of the pages; others are used.
+PORTS = (
+    "12143", "12993", "12110", "12995", "12525", "12587", "12465", "12080", "12443", "12636",
+)  # fmt: skip
 # Directories that the page names, and that are made elsewhere.
 _ROOTS = ("/srv", "/etc/letsencrypt")
+# Where daemons are; not in everybody's path.
+_SBIN = "/usr/sbin"
 _BLOCK = re.compile(r"^(```|<!-- )console\n(.*?)^(```|-->)$", re.MULTILINE | re.DOTALL)
 _MARK = "\x1e"
 
@@ -85,8 +92,9 @@ def _run(commands: list[str], directory: Path) -> list[str]:
     script = directory / "commands.sh"
     script.write_text(_script(commands, directory, ports))
     (directory / "work").mkdir()
+    (directory / "work" / "docs").symlink_to(DOCS.resolve())
     environment = {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], _SBIN]),
         "HOME": str(directory / "work"),
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
@@ -117,7 +125,9 @@ def _run(commands: list[str], directory: Path) -> list[str]:
 
 def _script(commands: list[str], directory: Path, ports: list[str]) -> str:
     """One shell script; each command's output stands between a mark and its exit status."""
-    parts = ["trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"]
+    daemons = f"find {directory}/srv -name '*.pid' -exec cat {{}} +"
+    end = f"end() {{ kill $(jobs -p) $({daemons}) 2>/dev/null; wait; }}"
+    parts = [f"{end}\ntrap end EXIT\n"]
     for command in commands:
         for root in _ROOTS:
             command = command.replace(root, f"{directory}{root}")
@@ -125,8 +135,8 @@ def _script(commands: list[str], directory: Path, ports: list[str]) -> str:
             command = command.replace(shown, port)
         if command.endswith(" &"):
             # What it prints comes before it answers, and it prints a line once it does.
-            command = f"{command[:-2]} > started 2>&1 &\nuntil [ -s started ]; do sleep 0.1; done\n"
-            command += "cat started"
+            command = f"rm -f started\n{command[:-2]} > started 2>&1 &\n"
+            command += "until [ -s started ]; do sleep 0.1; done\ncat started"
         parts.append(f"printf '{_MARK}'\n{command}\nprintf 'status %d\\n' $?\n")
     return "".join(parts)
 
@@ -156,13 +166,20 @@ _INSTEAD = (
     (re.compile(r"^\d+(?= entries,)", re.MULTILINE), "148"),
     (re.compile(r"(?<=backed up )\d+|(?<=restored )\d+"), "148"),
     (re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", re.MULTILINE), _LOG_TIME),
+    (re.compile(r"(?<=peer=127\.0\.0\.1:)\d+"), "40112"),
+    (re.compile(r" suite=\S+ group=\S+"), " suite=TLS_AES_128_GCM_SHA256 group=x25519"),
+    (re.compile(r" in=\d+ out=\d+ seconds=[\d.]+"), " in=1364 out=2520 seconds=0.021"),
+    (re.compile(r"\b[0-9a-f]{64}\b"), hashlib.shake_256(b"SHA-256").hexdigest(32)),
+    (re.compile(r"(?<=^serial number: )[0-9a-f]+", re.MULTILINE), "5a1c9f"),
+    (re.compile(r"\b[0-9a-f]{12}\b"), "60e204c20ce0"),
 )
 # strptime's form of every date that the commands print.
 _DATES = (
     (re.compile(r"\b\d{4}/\d\d/\d\d \d\d:\d\d\b"), "%Y/%m/%d %H:%M"),
     (re.compile(r"\b\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\b"), "%a %b %d %H:%M:%S %Y"),
     (re.compile(r"\b\w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}(?= GMT)"), "%b %d %H:%M:%S %Y"),
-    (re.compile(r"\b20\d\d-\d\d-\d\d\b(?! \d\d:\d\d:\d\d\.)"), "%Y-%m-%d"),
+    (re.compile(r"\b20\d\d-\d\d-\d\d \d\d:\d\d(?= |$)", re.MULTILINE), "%Y-%m-%d %H:%M"),
+    (re.compile(r"\b20\d\d-\d\d-\d\d\b(?! \d\d:\d\d)"), "%Y-%m-%d"),
 )
 
 
@@ -267,12 +284,13 @@ def _first_octets(found: re.Match[str]) -> str:
 
 
 def main() -> None:
-    """Write the page anew."""
-    try:
-        page = generated(PAGE.read_text("utf-8"))
-    except PageError as error:
-        sys.exit(str(error))
-    PAGE.write_text(page, "utf-8")
+    """Write the pages anew."""
+    for page in map(Path, sys.argv[1:]) if len(sys.argv) > 1 else (CERTIFICATES, CERTIFICATE_LOGIN):
+        try:
+            text = generated(page.read_text("utf-8"))
+        except PageError as error:
+            sys.exit(str(error))
+        page.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

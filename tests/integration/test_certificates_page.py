@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from docs.generate_certificates_page import PAGE, PageError, generated
+from docs.generate_certificates_page import CERTIFICATES, PageError, generated
 from tests.support.peers import require_program
 
 
 @pytest.mark.timeout(400)
 def test_the_page_is_current() -> None:
     require_program("openssl")
-    page = PAGE.read_text("utf-8")
+    page = CERTIFICATES.read_text("utf-8")
     assert generated(page) == page, "run: python docs/generate_certificates_page.py"
 
 
