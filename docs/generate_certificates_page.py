@@ -4,8 +4,9 @@
 `certificate-login.md` or the pages that it is given; a test for each tells when that is due.
 A page is its own source: blocks of the language `console` hold commands (`$ `, continued by
 `> `) and what they print; comments that begin with `<!-- console` hold commands that are run and
-not shown. All commands of a page run in one shell, in a directory that stands for `/`, with `docs` in
-the working directory; one that fails stops everything. Daemons are ended by files `*.pid` in `/srv`.
+not shown. All commands of a page run in one shell, in a directory that stands for `/`, with `docs`
+in the working directory; one that fails stops everything. Daemons are ended by files `*.pid` in
+`/srv`.
 
 What differs from run to run (dates, fingerprints, serial numbers, keys) is replaced by something of
 the same form that is the same each time: equal fingerprints stay equal, and dates keep their order.
