@@ -12,8 +12,9 @@ bounded by each front end's own count, and across front ends by how long the sto
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mailfront.authentication.throttle import (
@@ -112,11 +113,13 @@ class SharedThrottle:
         store: ScoreStore,
         secret: bytes,
         *,
+        clock: Callable[[], float] = time.monotonic,
         half_life: float = HALF_LIFE,
         user_limit: float = USER_LIMIT,
         address_limit: float = ADDRESS_LIMIT,
     ) -> None:
         self._local = Throttle(
+            clock=clock,
             user_limit=user_limit,
             address_limit=address_limit,
             half_life=half_life,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from mailfront.configuration.option_types import BadValueError, Value
+from mailfront.configuration.upstream_list import is_loopback
 
 _SCHEMES = {"redis": False, "rediss": True}
 _PORT = 6379
@@ -72,7 +73,7 @@ def parse_shared_store(text: str) -> SharedStoreAddress | None:
     )
     if parts.fragment or parts.query not in {"", _NO_TLS} or (address.tls and parts.query):
         raise BadValueError(f"after the host only /NUMBER and, with redis://, ?{_NO_TLS} may stand")
-    if not (address.tls or address.clear_allowed or _is_loopback(address.host)):
+    if not (address.tls or address.clear_allowed or is_loopback(address.host)):
         raise BadValueError(
             f"{address.host} would be spoken to in clear: write rediss://, or end the URL in "
             f"?{_NO_TLS} if the network between is protected"
@@ -104,15 +105,6 @@ def _database(parts: SplitResult) -> int:
     if number >= _MOST_DATABASES:
         raise BadValueError(f"the number of a database is below {_MOST_DATABASES}")
     return number
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

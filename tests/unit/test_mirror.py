@@ -25,6 +25,8 @@ EXCEPTIONS: dict[str, str] = {
     "interfaces/transport.py": "Protocols alone",
     "tls/connection_owner.py": "a Protocol alone",
     "server/process.py": "the whole process: tests/integration runs it in every file",
+    "sharing/redis_client.py": "sets up a library; tests/interop/test_shared_store.py",
+    "sharing/store.py": "sockets; tests/interop/test_shared_store.py",
     "store/message_record.py": "records and an enumeration without logic",
     "server/upstreams.py": "joins parts; tests/interop/test_upstream_dovecot.py",
     "server/wiring.py": "joins parts without a decision of its own; tests/integration serves by it",
