@@ -205,6 +205,10 @@ class UpstreamLoginError(PeerError):
         self.temporary = temporary
 
 
+class UpstreamMailError(PeerError):
+    """A server behind us does not speak SMTP as it must, or does not take what is asked of it."""
+
+
 class BackendError(MailfrontError):
     """The backend could not do what was asked; `temporary` tells whether a retry may help."""
 

@@ -1,0 +1,1 @@
+"""SMTP as a client of the server behind us, without input or output."""

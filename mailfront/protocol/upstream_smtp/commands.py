@@ -1,0 +1,83 @@
+"""The commands and the data that a mail transaction sends to a server behind us.
+
+Each is made anew from what was parsed: no octet of a client's command goes on as it came. RFC 5321
+sections 3.3 and 4.5.2, RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 4954 section
+5 (AUTH=).
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailfront.errors import UpstreamMailError
+from mailfront.interfaces.mail_relay import RelayedMail
+from mailfront.protocol.upstream_smtp.opening import Capabilities, xtext
+
+RSET = b"RSET\r\n"
+DATA = b"DATA\r\n"
+QUIT = b"QUIT\r\n"
+# What the trace fields that we add may take.
+TRACE_ALLOWANCE = 2048
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def mail_command(mail: RelayedMail, offered: Capabilities, submitter: str = "") -> bytes:
+    """Return the MAIL command, with the parameters that the server offers.
+
+    Raises `UpstreamMailError` where the mail cannot go without one that it does not offer.
+    """
+    words = [f"MAIL FROM:<{_checked(mail.sender)}>"]
+    if mail.size is not None and offered.size:
+        words.append(f"SIZE={mail.size + TRACE_ALLOWANCE}")
+    if mail.eight_bit:
+        if not offered.eight_bit:
+            raise UpstreamMailError("it does not take 8BITMIME, which the mail needs")
+        words.append("BODY=8BITMIME")
+    if mail.utf8:
+        if not offered.utf8:
+            raise UpstreamMailError("it does not take SMTPUTF8, which the mail needs")
+        words.append("SMTPUTF8")
+    if submitter and offered.auth:
+        words.append(f"AUTH={xtext(submitter)}")
+    return f"{' '.join(words)}\r\n".encode()
+
+
+def recipient_command(address: str) -> bytes:
+    """Return the RCPT command."""
+    return f"RCPT TO:<{_checked(address)}>\r\n".encode()
+
+
+class DataStuffing:
+    """The octets of a message as they are sent after DATA: dots at the beginning of lines doubled.
+
+    Takes pieces of any size, whose lines all end with CRLF.
+    """
+
+    __slots__ = ("_tail",)
+
+    def __init__(self) -> None:
+        # The data begins at the start of a line.
+        self._tail = b"\r\n"
+
+    def stuff(self, piece: bytes) -> bytes:
+        """Return what is sent for a piece."""
+        if not piece:
+            return b""
+        before = len(self._tail)
+        # A tail of two octets sees every line that begins at the border of two pieces.
+        block = self._tail + piece
+        self._tail = block[-2:]
+        if b"\r\n." not in block:
+            return piece
+        return block.replace(b"\r\n.", b"\r\n..")[before:]
+
+    def end(self) -> bytes:
+        """Return what ends the data."""
+        return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"
+
+
+def _checked(address: str) -> str:
+    """What was parsed holds no control characters; a command that did would be two."""
+    if _CONTROLS.search(address):
+        raise UpstreamMailError("an address with control characters")
+    return address
