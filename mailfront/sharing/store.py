@@ -1,9 +1,10 @@
 """The store that front ends share: questions with a time-out, and what happens while it is away.
 
 Takes the settings and, for `rediss`, the TLS context for servers. A question is answered in time or
-`SharedStoreUnavailableError` is raised: nobody ever waits for a connection to be made. After a
-failure, questions fail at once, while one task in the background tries to reach the store again, at
-first at once, then at growing intervals. What is wrong is logged once, and again when it is over.
+`SharedStoreUnavailableError` is raised. After a failure, or `MOST_LATE` answers in a row that came
+too late, questions fail at once, while one task in the background tries to reach the store again,
+at first at once, then at growing intervals: nobody waits for that. What is wrong is logged once,
+and again when it is over.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ CONNECT_TIMEOUT = 2.0
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 MOST_WAITING = 64
+MOST_LATE = 3
 
 _LONGEST_REASON = 200
 _PROBE = "redis.call('SET', KEYS[1], '', 'EX', 10) return redis.call('GET', KEYS[1])"
@@ -39,9 +41,10 @@ _log = logging.getLogger("mailfront.sharing")
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Why there is no answer."""
+    """Why there is no answer; `late`: it was not there in time, and may only be slow."""
 
     reason: str
+    late: bool
 
 
 class SharedStore:
@@ -66,6 +69,7 @@ class SharedStore:
         self._client: Redis | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._waiting = 0
+        self._late = 0
         self._pause = 0.0
         self._reached_at = 0.0
 
@@ -150,8 +154,11 @@ class SharedStore:
         finally:
             self._waiting -= 1
         if isinstance(outcome, _Failure):
-            self._failed(client)
+            self._late = self._late + 1 if outcome.late else MOST_LATE
+            if self._late >= MOST_LATE:
+                self._failed(client)
             raise SharedStoreUnavailableError(outcome.reason)
+        self._late = 0
         return outcome
 
     async def _outcome(
@@ -161,12 +168,13 @@ class SharedStore:
             async with asyncio.timeout(self._settings.timeout):
                 return await question(client)
         except (*self._library.FAILURES, TimeoutError) as failure:
-            return _Failure(_told(failure))
+            return _Failure(_told(failure), late=isinstance(failure, TimeoutError))
 
     def _failed(self, client: Redis) -> None:
         """Ask no more until the store has been reached again."""
         if client is self._client:
             self._client = None
+            self._late = 0
             if time.monotonic() - self._reached_at > LONGEST_PAUSE:
                 self._pause = 0.0
             start_task(self._let_go(client), name="shared store closing")
