@@ -32,6 +32,7 @@ from mailfront.keystore.watch import KeystoreWatch
 from mailfront.listener.service_port import ServicePort
 from mailfront.observability.counters import Counters
 from mailfront.observability.log import start_logging
+from mailfront.server.acceleration import Acceleration
 from mailfront.server.admin import PORT_OPTION, AdminSite, bind_admin
 from mailfront.server.certificates import ALPN, ServiceContexts
 from mailfront.server.control import Answer, ControlServer
@@ -50,11 +51,14 @@ from mailfront.server.wiring import BoundPort, Services, bind_ports
 from mailfront.tls.client_ocsp import ClientOcsp
 from mailfront.tls.ocsp_fetch import fetch_response
 from mailfront.tls.openssl import unavailable_settings
+from mailfront.tls.token_handshakes import signing_threads
 
 _log = logging.getLogger("mailfront.server")
 
 # DESIGN: a change is followed within two seconds.
 LOOK_INTERVAL = 1.0
+# So long a token's last signature is waited for at the end.
+SIGNATURE_SECONDS = 5.0
 READY_LINE = "mailfront ready"
 
 OnReady = Callable[[StatusReport], None]
@@ -97,6 +101,7 @@ def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
         )
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(server.run(bound, admin, on_ready))
+        signing_threads().finish(SIGNATURE_SECONDS)
     finally:
         lock.release()
 
@@ -126,6 +131,7 @@ class _Server:
         self._configuration = configuration
         self._stapling = Stapling(root.ocsp_directory, fetch_response)
         self._contexts = ServiceContexts(ALPN, self._stapling)
+        self._contexts.acceleration = Acceleration(root, keystore)
         token = keystore.internal
         self._contexts.load(configuration, keystore)
         self._client_ocsp = ClientOcsp(fetch_response)

@@ -76,6 +76,12 @@ class SigningThreads:
             # Holding the gate keeps every thread from beginning a step.
             work()
 
+    def finish(self, seconds: float) -> None:
+        """Wait until no step runs, for at most so long: a process that ends under a signature may
+        crash in the module's clean-up."""
+        with self._gate:
+            self._gate.wait_for(lambda: self._signing == 0, seconds)
+
     def _work(self) -> None:
         while True:
             step = self._steps.get()

@@ -166,6 +166,17 @@ def test_a_module_is_renewed_only_while_nothing_is_signed(monkeypatch: pytest.Mo
     assert called.is_set()
 
 
+def test_the_end_of_the_process_waits_for_a_signature_but_not_forever() -> None:
+    threads = SigningThreads()
+    threads.finish(0)
+    release, begun = held(threads, 1)
+    assert begun.acquire(timeout=DEADLINE)
+    threads.finish(0.05)
+    release.set()
+    threads.finish(DEADLINE)
+    threads.alone(lambda: None)
+
+
 def test_a_suspicion_is_told_once() -> None:
     threads = SigningThreads()
     assert not threads.were_suspected()
