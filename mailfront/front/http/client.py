@@ -23,11 +23,18 @@ def peer_of(request: web.Request) -> Peer:
     return Peer(str(address), int(port), str(local_address), int(local_port))
 
 
+def upgradable_transport(request: web.Request) -> UpgradableTransport | None:
+    """The transport below `request`; None if it is gone, or of a kind that knows nothing of TLS:
+    the application runs over any."""
+    transport = request.transport
+    known = transport is not None and hasattr(transport, "tls_facts")
+    return cast(UpgradableTransport, transport) if known else None
+
+
 def certificate_of(request: web.Request) -> ClientCertificate | None:
     """What the client presented on the connection that `request` came on."""
-    if request.transport is None:
-        return None
-    facts = cast(UpgradableTransport, request.transport).tls_facts
+    transport = upgradable_transport(request)
+    facts = None if transport is None else transport.tls_facts
     return None if facts is None else facts.client_certificate
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import cast
 
 from aiohttp import web
 
 from mailfront.front.agreed_channel import channel_of
-from mailfront.front.http.client import certificate_digest, client_of, peer_of
+from mailfront.front.http.client import certificate_digest, client_of, peer_of, upgradable_transport
 from mailfront.front.http.forms import SMALL_FORM, read_form
 from mailfront.front.http.services import SESSION_COOKIE, services_of, session_of, signed_in
 from mailfront.front.http.sessions import Session
@@ -27,7 +26,6 @@ from mailfront.interfaces.credentials import (
     PasswordCredentials,
 )
 from mailfront.interfaces.secret import Secret
-from mailfront.interfaces.transport import UpgradableTransport
 
 _log = logging.getLogger("mailfront.front.http")
 
@@ -133,9 +131,9 @@ async def _form(request: web.Request, *, status: int, problem: str, login: str) 
 
 
 def _channel(request: web.Request) -> LoginChannel:
-    if request.transport is None:
+    transport = upgradable_transport(request)
+    if transport is None:
         return CLEAR
-    transport = cast(UpgradableTransport, request.transport)
     return channel_of(transport, "http", services_of(request).authenticator, binding=False)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from mailfront.front.http.client import certificate_digest, certificate_of, client_of
+from mailfront.front.http.client import (
+    certificate_digest,
+    certificate_of,
+    client_of,
+    upgradable_transport,
+)
 from mailfront.interfaces.authenticator import LoginClient
 from mailfront.interfaces.client_certificate import ClientCertificate
 from mailfront.interfaces.peer import Peer
@@ -38,3 +44,8 @@ def test_a_certificate_is_remembered_by_its_digest() -> None:
     assert certificate_digest(None) == b""
     assert len(certificate_digest(CERTIFICATE)) == 32
     assert certificate_digest(CERTIFICATE) != certificate_digest(ClientCertificate(b"other"))
+
+
+def test_over_a_transport_that_knows_nothing_of_tls_there_is_no_certificate() -> None:
+    assert upgradable_transport(request(cast(MemoryTransport, asyncio.Transport()))) is None
+    assert certificate_of(request(cast(MemoryTransport, asyncio.Transport()))) is None
