@@ -7,6 +7,7 @@ from mailfront.configuration.options.encryption import OPTIONS
 def test_names_and_defaults() -> None:
     assert {option.name: option.default for option in OPTIONS} == {
         "encryption.rsa.nssslpersonalityssl": "Server-Cert",
+        "encryption.rsa.nsssltoken": "internal",
         "encryption.tlsprofile": "intermediate",
         "encryption.nsssl3ciphers": "",
         "encryption.tlsminversion": "",
@@ -24,6 +25,10 @@ def test_names_and_defaults() -> None:
         "local.imap.sslnicknames": "",
         "local.pop.sslnicknames": "",
         "local.http.sslnicknames": "",
+        "local.imta.fallbacknicknames": "",
+        "local.imap.fallbacknicknames": "",
+        "local.pop.fallbacknicknames": "",
+        "local.http.fallbacknicknames": "",
         "local.imta.tlsprofile": "",
         "local.imta.nsssl3ciphers": "",
         "local.imta.tlsminversion": "",
