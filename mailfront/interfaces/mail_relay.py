@@ -73,13 +73,15 @@ class RelayConversation(Protocol):
         """Ask to send the message: 354 invites."""
         ...
 
-    async def send(self, octets: bytes) -> None:
-        """Send a part of the message, whose lines all end with CRLF, without dot-stuffing;
-        return once more may be sent."""
+    async def send(self, octets: bytes) -> RelayAnswer | None:
+        """Send a part of the message, whose lines all end with CRLF, without dot-stuffing.
+
+        Returns None once more may be sent, or the refusal that came before the end.
+        """
         ...
 
-    async def finish(self) -> RelayAnswer:
-        """End the message; return who is responsible for it now."""
+    async def finish(self, octets: bytes) -> RelayAnswer:
+        """Send the last part and end the message; return who is responsible for it now."""
         ...
 
     def drop(self) -> None:

@@ -28,6 +28,8 @@ _log = logging.getLogger("mailfront.upstream")
 # RFC 8305 section 5.
 _NEXT_ADDRESS_AFTER = 0.25
 _RESOLVED_FOR = 5.0
+# What an upstream may say before anybody reads it.
+_MOST_UNREAD = 1024 * 1024
 _STARTTLS = {
     "imap": StarttlsProtocol.IMAP,
     "pop": StarttlsProtocol.POP3,
@@ -39,24 +41,56 @@ _Resolved = tuple[float, Sequence[aiohappyeyeballs.AddrInfoType]]
 
 
 class Conversation(asyncio.Protocol):
-    """An upstream's octets for a reader that waits for them, one piece at a time."""
+    """An upstream's octets for a reader that waits for them, one piece at a time, and word of when
+    it takes more of ours."""
 
-    __slots__ = ("_arrival", "_ended", "_pieces")
+    __slots__ = ("_arrival", "_ended", "_pieces", "_unread", "_writable")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self._unread = 0
         self._arrival: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
         self._ended = False
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`; a view is copied."""
-        self._pieces.append(bytes(data))
+        self._unread += len(data)
+        if self._unread > _MOST_UNREAD:
+            # It talks on without being asked: nothing it says after that is believed.
+            self._ended = True
+        if not self._ended:
+            self._pieces.append(bytes(data))
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
         self._ended = True
         self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Part of `asyncio.Protocol`: the upstream reads slower than we write."""
+        if self._writable is None:
+            self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """Part of `asyncio.Protocol`."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    async def drained(self) -> None:
+        """Return once more may be written. Raises `PeerGoneError`."""
+        if self._writable is not None:
+            await self._writable
+        if self._ended:
+            raise PeerGoneError("it closed the connection")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._ended
 
     async def received(self) -> bytes:
         """What has arrived since the last call, at least an octet. Raises `PeerGoneError`."""
@@ -70,6 +104,7 @@ class Conversation(asyncio.Protocol):
                 self._arrival = None
         data = b"".join(self._pieces)
         self._pieces.clear()
+        self._unread = 0
         return data
 
     def is_empty(self) -> bool:

@@ -10,7 +10,6 @@ replies to pipelined commands leave together (RFC 2920 section 3.2).
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Coroutine
 from typing import AnyStr, cast
@@ -20,14 +19,11 @@ from aiosmtpd.smtp import SMTP
 from mailfront.errors import PeerGoneError
 from mailfront.front.smtp.data_transfer import DataTransfer
 from mailfront.front.smtp.settings import SmtpSettings
-from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.interfaces.tasks import start_task
 from mailfront.interfaces.transport import UpgradableTransport
 from mailfront.protocol.smtp import reply
 from mailfront.protocol.smtp.command_lines import CommandLines
 from mailfront.protocol.smtp.reply import Reply
-
-_log = logging.getLogger("mailfront.smtp")
 
 # Reading pauses above this many octets of commands not yet executed.
 INPUT_HIGH_WATER = 64 * 1024
@@ -87,6 +83,10 @@ class SmtpConnection(SMTP):
         """A command was answered: end the session if it has gone too far."""
         raise NotImplementedError
 
+    def session_ended(self) -> None:
+        """The connection is gone and no command runs any more."""
+        raise NotImplementedError
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.Protocol`."""
         self.client = cast(UpgradableTransport, transport)
@@ -120,6 +120,7 @@ class SmtpConnection(SMTP):
             self._timer = None
         if self._task is None:
             self.end_message()
+            self.session_ended()
         self._wake()
         self.resume_writing()
 
@@ -208,7 +209,7 @@ class SmtpConnection(SMTP):
                 if transfer.finished or transfer.abandoned:
                     self.take_message(transfer)
                 elif transfer.needs_spooling:
-                    self.start(self._spool(transfer))
+                    self.start(self._relieve(transfer))
                     return True
                 else:
                     return False
@@ -246,6 +247,7 @@ class SmtpConnection(SMTP):
             self._task = None
         if self.client.is_closing():
             self.end_message()
+            self.session_ended()
             return
         if self._transfer is None:
             self.command_ended()
@@ -275,13 +277,11 @@ class SmtpConnection(SMTP):
         self._arrival = self.loop.create_future()
         await self._arrival
 
-    def begin_message(self, message: SpooledMessage) -> None:
-        """What comes from now on is the data of a message, spooled as needed, up to its end."""
-        settings = self.settings
-        transfer = DataTransfer(message, settings.size_limit, settings.memory_limit)
+    def begin_message(self, transfer: DataTransfer) -> None:
+        """What comes from now on is the data of a message, up to its end."""
         self._transfer = transfer
         self._receives_data = True
-        self._message_overdue = self.loop.time() + settings.message_timeout
+        self._message_overdue = self.loop.time() + self.settings.message_timeout
         self._expect_by(self._data_deadline())
         if len(self._lines):
             self._feed_transfer(transfer, self._lines.take_all())
@@ -306,13 +306,11 @@ class SmtpConnection(SMTP):
             return True
         return False
 
-    async def _spool(self, transfer: DataTransfer) -> None:
+    async def _relieve(self, transfer: DataTransfer) -> None:
         self.suspend_deadline()
-        try:
-            await self.loop.run_in_executor(None, transfer.message.spool)
-        except OSError as failure:
-            _log.error("a message cannot be spooled: %s", failure)
-            transfer.refuse(reply.NO_SPACE)
+        refusal = await transfer.message.relieve()
+        if refusal is not None and transfer.refusal is None:
+            transfer.refuse(refusal)
         self._expect_by(self._data_deadline())
 
     def begin_handshake(self) -> None:

@@ -6,7 +6,7 @@ until the data has ended, must be written to disk, or has gone too far.
 
 from __future__ import annotations
 
-from mailfront.front.smtp.spool import SpooledMessage
+from mailfront.front.smtp.incoming import IncomingMessage
 from mailfront.protocol.smtp import reply
 from mailfront.protocol.smtp.data_reader import DataReader
 from mailfront.protocol.smtp.reply import Reply
@@ -27,7 +27,7 @@ class DataTransfer:
         "_memory_limit", "_reader", "_received", "_size_limit", "abandoned", "message", "refusal",
     )  # fmt: skip
 
-    def __init__(self, message: SpooledMessage, size_limit: int, memory_limit: int) -> None:
+    def __init__(self, message: IncomingMessage, size_limit: int, memory_limit: int) -> None:
         self._reader = DataReader()
         self._size_limit = size_limit
         self._memory_limit = memory_limit
@@ -48,7 +48,7 @@ class DataTransfer:
 
     @property
     def needs_spooling(self) -> bool:
-        """Whether so much is in memory that no more should be received before it is on disk."""
+        """Whether so much is in memory that no more should be received before it has moved on."""
         return self.message.in_memory >= self._memory_limit
 
     def feed(self, data: bytes) -> None:

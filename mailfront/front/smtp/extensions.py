@@ -13,6 +13,7 @@ from mailfront.errors import LineTooLongError, SaslError, SaslFault
 from mailfront.front.smtp.connection import SmtpConnection
 from mailfront.front.smtp.settings import SmtpSettings
 from mailfront.interfaces.credentials import ScramVerifier
+from mailfront.interfaces.mail_relay import RelayOffer
 from mailfront.protocol import sasl
 from mailfront.protocol.smtp import reply
 from mailfront.protocol.smtp.commands import AUTH_LINE_LIMIT
@@ -27,11 +28,30 @@ _SASL_REPLIES = {
 }
 
 
+_EVERYTHING = RelayOffer()
+
+
+def size_limit(settings: SmtpSettings, offer: RelayOffer) -> int:
+    """How large a message may be: our limit, or the one of the server behind us."""
+    behind = offer.size_limit
+    return settings.size_limit if behind is None else min(settings.size_limit, behind)
+
+
 @lru_cache(maxsize=64)
-def ehlo_response(settings: SmtpSettings, *, tls: bool, mechanisms: tuple[str, ...]) -> bytes:
+def ehlo_response(
+    settings: SmtpSettings,
+    *,
+    tls: bool,
+    mechanisms: tuple[str, ...],
+    offer: RelayOffer = _EVERYTHING,
+) -> bytes:
     """The whole answer to EHLO: STARTTLS only before TLS, AUTH only where a login is possible."""
-    keywords = [f"SIZE {settings.size_limit}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
-    keywords.append("ENHANCEDSTATUSCODES")
+    keywords = [f"SIZE {size_limit(settings, offer)}"]
+    if offer.eight_bit:
+        keywords.append("8BITMIME")
+    if offer.utf8:
+        keywords.append("SMTPUTF8")
+    keywords += ["PIPELINING", "ENHANCEDSTATUSCODES"]
     if settings.tls_available and not tls:
         keywords.append("STARTTLS")
     if mechanisms:

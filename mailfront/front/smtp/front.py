@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailfront.front.smtp.reception import Reception
+from mailfront.front.smtp.relaying import Relaying, RelayingSubmission
 from mailfront.front.smtp.session import SmtpSession
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.submission import SubmissionReception
 from mailfront.interfaces.authenticator import Authenticator
+from mailfront.interfaces.mail_relay import MailRelay
 from mailfront.interfaces.message_sink import MessageSink
 
 
 class SmtpFront:
     """Called once per connection, returns its protocol; all sessions share what does not change.
 
-    `on_counter` is given the name of each event worth counting, such as `submit.logins`.
+    `on_counter` is given the name of each event worth counting, such as `submit.logins`. With a
+    `relay`, mail goes there and not to `sink`.
     """
 
     def __init__(
@@ -25,11 +28,17 @@ class SmtpFront:
         authenticator: Authenticator,
         sink: MessageSink,
         on_counter: Callable[[str], None],
+        relay: MailRelay | None = None,
     ) -> None:
-        kind = SubmissionReception if role is Role.SUBMISSION else Reception
+        submits = role is Role.SUBMISSION
         self._settings = settings
         self._authenticator = authenticator
-        self._reception = kind(settings, sink, on_counter)
+        if relay is not None:
+            relaying = RelayingSubmission if submits else Relaying
+            self._reception: Reception = relaying(settings, sink, on_counter, relay)
+        else:
+            kind = SubmissionReception if submits else Reception
+            self._reception = kind(settings, sink, on_counter)
 
     def __call__(self) -> SmtpSession:
         """A session for a new connection; the loop must be running."""

@@ -12,25 +12,32 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from mailfront.errors import BackendError
+from mailfront.front.smtp.data_transfer import DataTransfer
+from mailfront.front.smtp.incoming import IncomingMessage
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
+from mailfront.interfaces.mail_relay import RelayOffer
 from mailfront.interfaces.message_sink import Destination, Envelope, MessageSink
 from mailfront.observability.connection_record import quoted
 from mailfront.protocol.smtp import reply, trace
 from mailfront.protocol.smtp.address import Mailbox
+from mailfront.protocol.smtp.parameters import MailParameters
 from mailfront.protocol.smtp.reply import Reply
 
 _log = logging.getLogger("mailfront.smtp")
 
 # A header section beyond this is not looked at: no honest one is longer.
 HEADER_LIMIT = 256 * 1024
+NO_PARAMETERS = MailParameters()
+_EVERYTHING = RelayOffer()
 
 
 class Reception:
-    """One object serves all sessions of a port."""
+    """One object serves all sessions of a port. `waits` tells that its answers may take long."""
 
     role = Role.MX
+    waits = False
 
     def __init__(
         self, settings: SmtpSettings, sink: MessageSink, on_counter: Callable[[str], None]
@@ -43,8 +50,15 @@ class Reception:
         """Count `event` under the name of the port's role."""
         self._on_counter(f"{self.role.value}.{event}")
 
+    async def offer(self) -> RelayOffer:
+        """What EHLO may promise."""
+        return _EVERYTHING
+
     async def handle_MAIL(  # noqa: N802
-        self, session: SessionFacts, sender: Mailbox | None
+        self,
+        session: SessionFacts,
+        sender: Mailbox | None,
+        parameters: MailParameters = NO_PARAMETERS,
     ) -> Reply:
         """Judge a sender; None is the null reverse-path."""
         return reply.SENDER_OK
@@ -63,29 +77,27 @@ class Reception:
         """The refusal of a recipient in a domain that is not ours."""
         return reply.RELAYING_DENIED
 
+    async def open_message(
+        self, session: SessionFacts, transaction: Transaction
+    ) -> DataTransfer | Reply:
+        """Make ready for the data of a message, or tell why it cannot come."""
+        settings = self.settings
+        message = SpooledMessage(settings.spool_directory)
+        return DataTransfer(message, settings.size_limit, settings.memory_limit)
+
     async def handle_DATA(  # noqa: N802
-        self, session: SessionFacts, transaction: Transaction, message: SpooledMessage
+        self, session: SessionFacts, transaction: Transaction, message: IncomingMessage
     ) -> Reply:
         """Add the trace fields and hand the message over."""
+        assert isinstance(message, SpooledMessage)
         identifier = secrets.token_hex(8)
-        facts = trace.inspect_header(message.head(HEADER_LIMIT))
-        if facts.received >= trace.MAXIMUM_RECEIVED:
-            return reply.MAIL_LOOP
-        now = datetime.now(UTC)
         recipients = tuple(dict.fromkeys(transaction.rcpt_tos))
-        received = trace.Reception(
-            hello=session.host_name or "unknown",
-            peer=session.remote,
-            server=self.settings.hostname,
-            protocol=session.protocol(utf8=transaction.smtp_utf8),
-            tls=session.tls,
-            identifier=identifier,
-            recipients=recipients,
-            time=now,
+        prefix = self.trace_fields(
+            session, transaction, recipients, identifier, message.head(HEADER_LIMIT)
         )
-        message.prefix = trace.received_field(received) + self.missing_fields(
-            facts, identifier, now
-        )
+        if prefix is None:
+            return reply.MAIL_LOOP
+        message.prefix = prefix
         user = session.identity.user if session.identity is not None else None
         envelope = Envelope(transaction.mail_from or "", recipients, user)
         answer = await self._hand_over(envelope, message, identifier)
@@ -96,6 +108,34 @@ class Reception:
                 message.size,
             )  # fmt: skip
         return answer
+
+    def forget(self, session: SessionFacts) -> None:
+        """A session is over, or begins anew."""
+
+    def trace_fields(
+        self,
+        session: SessionFacts,
+        transaction: Transaction,
+        recipients: tuple[str, ...],
+        identifier: str,
+        head: bytes,
+    ) -> bytes | None:
+        """The fields that go before a message that begins with `head`; None for one in a loop."""
+        facts = trace.inspect_header(head)
+        if facts.received >= trace.MAXIMUM_RECEIVED:
+            return None
+        now = datetime.now(UTC)
+        received = trace.Reception(
+            hello=session.host_name or "unknown",
+            peer=session.remote,
+            server=self.settings.hostname,
+            protocol=session.protocol(utf8=transaction.smtp_utf8),
+            tls=session.tls,
+            identifier=identifier,
+            recipients=recipients,
+            time=now,
+        )
+        return trace.received_field(received) + self.missing_fields(facts, identifier, now)
 
     def missing_fields(self, facts: trace.HeaderFacts, identifier: str, time: datetime) -> bytes:
         """Fields to add to the header: none, because other servers' mail is not ours to mend."""

@@ -25,11 +25,11 @@ from mailfront.errors import (
 from mailfront.front.settings import HTTP_VERBS
 from mailfront.front.smtp.connection import SmtpConnection
 from mailfront.front.smtp.data_transfer import DataTransfer
-from mailfront.front.smtp.extensions import ehlo_response
+from mailfront.front.smtp.extensions import ehlo_response, size_limit
+from mailfront.front.smtp.incoming import IncomingMessage
 from mailfront.front.smtp.login import SmtpLogin
 from mailfront.front.smtp.reception import Reception
 from mailfront.front.smtp.settings import Role, SmtpSettings
-from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
 from mailfront.interfaces.authenticator import Authenticator
 from mailfront.interfaces.peer import TlsFacts
@@ -120,7 +120,7 @@ class SmtpSession(SmtpConnection):
                 run_at_once(work)
 
     def _start_if_it_waits(self, work: Coroutine[Any, Any, None]) -> None:
-        rest = run_until_it_waits(work)
+        rest = work if self.reception.waits else run_until_it_waits(work)
         if rest is not None:
             self.suspend_deadline()
             self.start(rest)
@@ -158,6 +158,10 @@ class SmtpSession(SmtpConnection):
         elif self.stopping:
             self.end(reply.STOPPING, "server stopping")
 
+    def session_ended(self) -> None:
+        """Let go what the session holds elsewhere."""
+        self.reception.forget(self.facts)
+
     def _forget_everything(self) -> None:
         """Begin a session: at the start, and after a TLS handshake (RFC 3207 section 4.2)."""
         self.facts = SessionFacts(self.loop, self.client.peer, self.client.tls_facts)
@@ -189,20 +193,23 @@ class SmtpSession(SmtpConnection):
 
     async def smtp_HELO(self, hostname: str) -> None:
         """RFC 5321 section 4.1.1.1."""
-        if self._hello(hostname, extended=False):
+        if await self._hello(hostname, extended=False):
             await self.push(f"250 {self.hostname}")
 
     async def smtp_EHLO(self, hostname: str) -> None:
         """RFC 5321 section 4.1.1.1."""
-        if self._hello(hostname, extended=True):
+        if await self._hello(hostname, extended=True):
             tls, mechanisms = self.facts.tls is not None, self._login.mechanisms()
-            await self.push(ehlo_response(self.settings, tls=tls, mechanisms=mechanisms))
+            await self.push(
+                ehlo_response(self.settings, tls=tls, mechanisms=mechanisms, offer=self.facts.offer)
+            )
 
-    def _hello(self, hostname: str, *, extended: bool) -> bool:
+    async def _hello(self, hostname: str, *, extended: bool) -> bool:
         if not is_hello_name(hostname):
             self.send(reply.BAD_HELLO)
             return False
         self._set_rset_state()
+        self.facts.offer = await self.reception.offer()
         self.facts.host_name = hostname
         self.facts.extended_smtp = extended
         return True
@@ -233,6 +240,7 @@ class SmtpSession(SmtpConnection):
             self.begin_handshake()
 
     def _tls_established(self, facts: TlsFacts) -> None:
+        self.session_ended()
         self._forget_everything()
         self._protocol_errors = self._refused_recipients = self._failed_logins = 0
         self.handshake_ended()
@@ -280,14 +288,20 @@ class SmtpSession(SmtpConnection):
         if rest and not self.facts.extended_smtp:
             self.send(reply.PARAMETERS_NEED_EHLO)
             return
-        parameters = parse_mail_parameters(rest, auth=self.facts.identity is not None)
-        if parameters.size is not None and parameters.size > self.settings.size_limit:
+        offer = self.facts.offer
+        parameters = parse_mail_parameters(
+            rest,
+            auth=self.facts.identity is not None,
+            utf8=offer.utf8,
+            eight_bit=offer.eight_bit,
+        )
+        if parameters.size is not None and parameters.size > size_limit(self.settings, offer):
             self.send(reply.MESSAGE_TOO_LARGE)
             return
         if sender is not None and not sender.is_ascii and not parameters.smtputf8:
             self.send(reply.INTERNATIONAL_ADDRESS)
             return
-        answer = await self.reception.handle_MAIL(self.facts, sender)
+        answer = await self.reception.handle_MAIL(self.facts, sender, parameters)
         if answer.code == reply.SENDER_OK.code:
             self.transaction.mail_from = "" if sender is None else str(sender)
             self.transaction.smtp_utf8 = parameters.smtputf8
@@ -311,7 +325,7 @@ class SmtpSession(SmtpConnection):
             self.send(reply.TOO_MANY_RECIPIENTS)
             return
         answer = await self.reception.handle_RCPT(self.facts, recipient)
-        if answer.code == reply.RECIPIENT_OK.code:
+        if 200 <= answer.code < 300:
             self.transaction.rcpt_tos.append(str(recipient))
         else:
             self._refused_recipients += 1
@@ -325,8 +339,13 @@ class SmtpSession(SmtpConnection):
         if not self.transaction.rcpt_tos:
             self.send(reply.NO_VALID_RECIPIENTS)
             return
+        transfer = await self.reception.open_message(self.facts, self.transaction)
+        if isinstance(transfer, Reply):
+            self._set_rset_state()
+            self.send(transfer)
+            return
         self.send(reply.SEND_DATA)
-        self.begin_message(SpooledMessage(self.settings.spool_directory))
+        self.begin_message(transfer)
 
     def take_message(self, transfer: DataTransfer) -> None:
         """Hand over the message that has come in, or refuse it."""
@@ -343,7 +362,7 @@ class SmtpSession(SmtpConnection):
         else:
             self.send(transfer.refusal)
 
-    async def _hand_over(self, message: SpooledMessage) -> None:
+    async def _hand_over(self, message: IncomingMessage) -> None:
         try:
             self.send(await self.reception.handle_DATA(self.facts, self.transaction, message))
         finally:

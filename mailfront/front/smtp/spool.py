@@ -1,16 +1,23 @@
 """A message on its way in: in memory while it is small, then in an unnamed temporary file.
 
-Implements `interfaces.message_sink.Message`. Appending never blocks; `spool` writes to the file
-and belongs in a thread.
+Implements `interfaces.message_sink.Message` and `front.smtp.incoming.IncomingMessage`. Appending
+never blocks; `spool` writes to the file and belongs in a thread.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from mailfront.protocol.smtp import reply
+from mailfront.protocol.smtp.reply import Reply
+
+_log = logging.getLogger("mailfront.smtp")
 
 _CHUNK = 256 * 1024
 
@@ -42,6 +49,15 @@ class SpooledMessage:
         """Add received octets."""
         self._memory += data
         self._length += len(data)
+
+    async def relieve(self) -> Reply | None:
+        """Part of `IncomingMessage`: `spool` in a thread."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self.spool)
+        except OSError as failure:
+            _log.error("a message cannot be spooled: %s", failure)
+            return reply.NO_SPACE
+        return None
 
     def spool(self) -> None:
         """Move what is in memory to the file. Raises `OSError`, for a full disk for instance."""

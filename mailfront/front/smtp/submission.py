@@ -17,7 +17,7 @@ from mailfront.errors import (
     SmtpRefusalError,
     SubmissionRefusedError,
 )
-from mailfront.front.smtp.reception import HEADER_LIMIT, Reception
+from mailfront.front.smtp.reception import HEADER_LIMIT, NO_PARAMETERS, Reception
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.front.smtp.transaction import SessionFacts
@@ -26,6 +26,7 @@ from mailfront.protocol.mail_address import canonical_address
 from mailfront.protocol.smtp import reply, trace
 from mailfront.protocol.smtp.address import Mailbox, parse_address
 from mailfront.protocol.smtp.data_reader import DataReader
+from mailfront.protocol.smtp.parameters import MailParameters
 from mailfront.protocol.smtp.reply import Reply
 
 _log = logging.getLogger("mailfront.smtp")
@@ -45,7 +46,10 @@ class SubmissionReception(Reception):
     role = Role.SUBMISSION
 
     async def handle_MAIL(  # noqa: N802
-        self, session: SessionFacts, sender: Mailbox | None
+        self,
+        session: SessionFacts,
+        sender: Mailbox | None,
+        parameters: MailParameters = NO_PARAMETERS,
     ) -> Reply:
         """Judge a sender: one of the user's own addresses."""
         if session.identity is None:

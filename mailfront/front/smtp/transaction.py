@@ -11,19 +11,23 @@ import asyncio
 from aiosmtpd.smtp import Envelope, Session
 
 from mailfront.interfaces.authenticator import Identity
+from mailfront.interfaces.mail_relay import RelayClient, RelayConversation, RelayOffer
 from mailfront.interfaces.peer import Peer, TlsFacts
 from mailfront.protocol.smtp.trace import protocol_name
 
 
 class SessionFacts(Session):
     """`host_name` is what EHLO said, `extended_smtp` whether it was EHLO, `identity` who logged
-    in."""
+    in. `offer` is what the answer to it told; `relayed` the transactions with a server behind us,
+    and as whose."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, remote: Peer, tls: TlsFacts | None) -> None:
         super().__init__(loop)
         self.remote = remote
         self.tls = tls
         self.identity: Identity | None = None
+        self.offer = RelayOffer()
+        self.relayed: tuple[RelayClient, RelayConversation] | None = None
 
     def protocol(self, *, utf8: bool) -> str:
         """The name of the protocol in use, for the Received field."""

@@ -17,7 +17,7 @@ AUTH_LINE_LIMIT = MAXIMUM_RESPONSE_OCTETS + len(b"\r\n")
 class Command:
     """When a command is allowed, how long its line may be, and whether it waits for anything before
     it is answered: always (`waits`: a further line, a decision), or perhaps (`may_wait`: a
-    directory in the network)."""
+    directory in the network, the server behind us)."""
 
     after_hello: bool = False
     after_login: bool = False
@@ -28,15 +28,17 @@ class Command:
 
 
 COMMANDS = {
-    "HELO": Command(),
-    "EHLO": Command(),
+    "HELO": Command(may_wait=True),
+    "EHLO": Command(may_wait=True),
     "STARTTLS": Command(takes_argument=False),
     "AUTH": Command(after_hello=True, line_limit=AUTH_LINE_LIMIT, waits=True),
-    "MAIL": Command(after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT),
+    "MAIL": Command(
+        after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT, may_wait=True
+    ),
     "RCPT": Command(
         after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT, may_wait=True
     ),
-    "DATA": Command(after_hello=True, after_login=True, takes_argument=False),
+    "DATA": Command(after_hello=True, after_login=True, takes_argument=False, may_wait=True),
     "RSET": Command(takes_argument=False),
     "NOOP": Command(),
     "QUIT": Command(takes_argument=False),

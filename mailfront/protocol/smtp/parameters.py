@@ -24,26 +24,31 @@ class MailParameters:
 
     size: int | None = None
     smtputf8: bool = False
+    eight_bit: bool = False
 
 
-def parse_mail_parameters(text: str, *, auth: bool) -> MailParameters:
-    """Parse the parameters of MAIL; AUTH= is known only where `auth` says that AUTH was offered.
+def parse_mail_parameters(
+    text: str, *, auth: bool, utf8: bool = True, eight_bit: bool = True
+) -> MailParameters:
+    """Parse the parameters of MAIL; AUTH= is known only where `auth` says that AUTH was offered,
+    SMTPUTF8 and BODY= likewise.
 
     The value of AUTH= is checked and ignored: no client is trusted to name the submitter of
     somebody else's mail, which RFC 4954 section 5 lets us treat as `AUTH=<>`.
     Raises `SmtpRefusalError`.
     """
     size: int | None = None
-    smtputf8 = False
+    smtputf8 = wants_eight_bit = False
     for keyword, value in _split(text).items():
         if keyword == "SIZE":
             if value is None or not _SIZE.fullmatch(value):
                 raise _bad_value("SIZE")
             size = int(value)
-        elif keyword == "BODY":
+        elif keyword == "BODY" and eight_bit:
             if value is None or value.upper() not in ("7BIT", "8BITMIME"):
                 raise _bad_value("BODY")
-        elif keyword == "SMTPUTF8":
+            wants_eight_bit = value.upper() == "8BITMIME"
+        elif keyword == "SMTPUTF8" and utf8:
             if value is not None:
                 raise _bad_value("SMTPUTF8")
             smtputf8 = True
@@ -52,7 +57,7 @@ def parse_mail_parameters(text: str, *, auth: bool) -> MailParameters:
                 raise _bad_value("AUTH")
         else:
             raise SmtpRefusalError(555, "5.5.4", "Unknown MAIL parameter")
-    return MailParameters(size, smtputf8)
+    return MailParameters(size, smtputf8, wants_eight_bit)
 
 
 def parse_recipient_parameters(text: str) -> None:

@@ -39,6 +39,30 @@ class Reply:
         return cls(refusal.code, refusal.enhanced, str(refusal))
 
 
+@dataclass(frozen=True, slots=True)
+class PassedReply(Reply):
+    """A reply of the server behind us, `lines` with their enhanced codes: no judgement of ours on
+    how the client speaks the protocol."""
+
+    lines: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """The reply as it is sent, line end included."""
+        separators = ["-"] * (len(self.lines) - 1) + [" "]
+        lines = zip(separators, self.lines, strict=True)
+        return "".join(f"{self.code}{each}{line}\r\n" for each, line in lines).encode("ascii")
+
+    @property
+    def is_protocol_error(self) -> bool:
+        """No."""
+        return False
+
+    @classmethod
+    def of_lines(cls, code: int, lines: tuple[str, ...]) -> PassedReply:
+        """The reply with these lines, at least one."""
+        return cls(code, "", lines[-1], lines)
+
+
 # Sequence and syntax.
 NOT_HTTP = Reply(421, "4.7.0", "This is a mail server")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing the connection")
@@ -109,6 +133,8 @@ MAIL_LOOP = Reply(554, "5.4.6", "Too many Received headers, the message is in a 
 DIRECTORY_UNAVAILABLE = Reply(451, "4.4.3", "Recipients cannot be checked now, try again later")
 TEMPORARY_FAILURE = Reply(451, "4.3.0", "Temporary failure, try again later")
 PERMANENT_FAILURE = Reply(554, "5.3.0", "The message cannot be stored")
+RELAY_UNAVAILABLE = Reply(451, "4.4.1", "Mail cannot be passed on now, try again later")
+RELAY_LOST = Reply(451, "4.4.2", "The connection to the next mail server was lost, try again later")
 
 
 def queued(identifier: str) -> Reply:

@@ -59,9 +59,12 @@ def xtext(text: str) -> str:
 def xclient_attributes(client: RelayClient) -> dict[str, str]:
     """All that can be said of a client, before encoding.
 
-    The name is left to the server behind: we look up none, and say so.
+    The name is left to the server behind: we look up none, and say so. Raises `UpstreamMailError`.
     """
-    address = ipaddress.ip_address(client.peer.address.partition("%")[0])
+    try:
+        address = ipaddress.ip_address(client.peer.address.partition("%")[0])
+    except ValueError:
+        raise UpstreamMailError("the client was gone before its address was known") from None
     attributes = {
         "NAME": "[UNAVAILABLE]",
         "ADDR": f"IPV6:{address}" if address.version == 6 else str(address),

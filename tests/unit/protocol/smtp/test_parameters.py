@@ -16,7 +16,7 @@ from mailfront.protocol.smtp.parameters import (
 
 def test_known_parameters_in_any_case_and_order() -> None:
     parsed = parse_mail_parameters("body=8bitmime SMTPUTF8 size=1000", auth=False)
-    assert parsed == MailParameters(size=1000, smtputf8=True)
+    assert parsed == MailParameters(size=1000, smtputf8=True, eight_bit=True)
 
 
 def test_no_parameters_say_nothing() -> None:
