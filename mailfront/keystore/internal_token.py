@@ -175,9 +175,17 @@ class InternalToken:
 
     def client_authorities(self) -> Sequence[CertificateRecord]:
         """Return the intact certificates that are trusted as CAs for clients, by nickname."""
+        return self._authorities(TrustFlags.CLIENTS)
+
+    def server_authorities(self) -> Sequence[CertificateRecord]:
+        """Return the intact certificates that are trusted as CAs for servers, by nickname."""
+        return self._authorities(TrustFlags.SERVERS)
+
+    def _authorities(self, trusted_for: TrustFlags) -> Sequence[CertificateRecord]:
         with self._reading() as (connection, manifest):
             found = connection.execute(
-                f"{change.SELECT_ROWS} WHERE trust LIKE '%T%' ORDER BY nickname"
+                f"{change.SELECT_ROWS} WHERE trust LIKE ? ORDER BY nickname",
+                (f"%{trusted_for.letters}%",),
             ).fetchall()
         records = []
         for columns in found:
@@ -186,7 +194,7 @@ class InternalToken:
         return [
             record
             for record in records
-            if isinstance(record, CertificateRecord) and TrustFlags.CLIENTS in record.trust
+            if isinstance(record, CertificateRecord) and trusted_for in record.trust
         ]
 
     def find(self, nickname: str) -> CertificateRecord | None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
@@ -21,7 +19,7 @@ from mailfront.directory.ldap.examination import examine
 from mailfront.directory.ldap.settings import ldap_settings
 from mailfront.errors import ConfigurationError
 from mailfront.keystore.internal_token import InternalToken
-from mailfront.keystore.trust import TrustFlags
+from mailfront.tls.client_context import build_client_context
 
 HOST_OPTION = "local.ugldaphost"
 
@@ -34,7 +32,7 @@ class DirectoryTrust:
     def __init__(self, configuration: Configuration, token: InternalToken) -> None:
         self._wanted = bool(configuration.names(HOST_OPTION))
         self._check = configuration.boolean("local.ldapcheckcert")
-        self._context = client_context([], check=self._check)
+        self._context = build_client_context([], check=self._check)
         self.update(token)
 
     def context(self) -> ssl.SSLContext:
@@ -44,20 +42,7 @@ class DirectoryTrust:
     def update(self, token: InternalToken) -> None:
         """Take over what the keystore trusts now; may be called in a thread."""
         if self._wanted:
-            self._context = client_context(_trusted_for_servers(token), check=self._check)
-
-
-def client_context(authorities: Sequence[x509.Certificate], *, check: bool) -> ssl.SSLContext:
-    """Return a client's context that accepts what `authorities` issued, or anything."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not check:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if authorities:
-        pem = b"".join(each.public_bytes(Encoding.PEM) for each in authorities)
-        context.load_verify_locations(cadata=pem.decode("ascii"))
-    return context
+            self._context = build_client_context(_trusted_for_servers(token), check=self._check)
 
 
 def open_directory(
@@ -94,14 +79,12 @@ def check_directory(
             )
         )
     if token is not None:
-        context = client_context(_trusted_for_servers(token), check=settings.check_certificate)
+        context = build_client_context(
+            _trusted_for_servers(token), check=settings.check_certificate
+        )
         problems += asyncio.run(examine(settings, context))
     return problems
 
 
 def _trusted_for_servers(token: InternalToken) -> list[x509.Certificate]:
-    return [
-        record.certificate
-        for record in token.inventory().records
-        if TrustFlags.SERVERS in record.trust
-    ]
+    return [record.certificate for record in token.server_authorities()]

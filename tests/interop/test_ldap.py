@@ -20,7 +20,7 @@ from mailfront.directory.ldap.directory import LdapDirectory
 from mailfront.directory.ldap.settings import ldap_settings
 from mailfront.protocol.distinguished_name import DistinguishedName
 from mailfront.protocol.ldap_filter import And, Equal
-from mailfront.server.user_directory import client_context
+from mailfront.tls.client_context import build_client_context
 from tests.conftest import NewServer
 from tests.support import clients
 from tests.support.dialogue import Dialogue
@@ -226,7 +226,7 @@ def test_ldapsearch_shows_the_entry_that_a_search_by_certificate_finds(
         tmp_path,
     )
     assert settings is not None
-    context = client_context([issuer.root], check=True)
+    context = build_client_context([issuer.root])
 
     async def found(condition: Equal | And, base: str | None = None) -> list[str]:
         directory = LdapDirectory(settings, lambda: context)

@@ -15,7 +15,6 @@ from mailfront.keystore.trust import TrustFlags
 from mailfront.server.user_directory import (
     DirectoryTrust,
     check_directory,
-    client_context,
     open_directory,
 )
 from tests.support.keystores import CHEAP, PASSWORD, authority
@@ -63,12 +62,6 @@ def test_only_cas_that_are_trusted_for_servers_count_and_changes_are_followed(
         step.add(NewEntry("Directory CA", (CA,), None, TrustFlags.SERVERS))
     trust.update(token)
     assert trusted(trust.context()) == [CA]
-
-
-def test_certificates_are_verified_unless_that_is_switched_off() -> None:
-    strict, lax = (client_context([CA], check=check) for check in (True, False))
-    assert (strict.verify_mode, strict.check_hostname) == (ssl.CERT_REQUIRED, True)
-    assert (lax.verify_mode, lax.check_hostname) == (ssl.CERT_NONE, False)
 
 
 def test_a_check_tells_what_is_wrong(root: ServerRoot, token: InternalToken) -> None:
