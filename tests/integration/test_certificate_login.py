@@ -17,13 +17,18 @@ from pathlib import Path
 import pytest
 
 from tests.support.login_site import (
+    ALERTS,
     CASES,
     DISABLED,
+    NO_CERTIFICATE_ALERTS,
+    OUTCOMES,
+    REASONS,
     SERVICES,
     VERSIONS,
     LoginSite,
     WebClient,
     connect,
+    expected,
     log_in,
     log_in_by_password,
 )
@@ -31,24 +36,8 @@ from tests.support.ports import LOOPBACK
 from tests.support.server import ALICE, BOB, MailServer
 from tests.support.waiting import eventually
 
-# What EXTERNAL leads to with a certificate, whatever the service and the version of TLS.
-OUTCOME = {
-    "valid": "granted",
-    "expired": "not offered",
-    "revoked": "not offered",
-    "untrusted": "not offered",
-    "unmapped": "refused",
-    "ambiguous": "refused",
-    "verifycert mismatch": "refused",
-    "disabled user": "later",
-    "none": "not offered",
-}
-REASON = {
-    "unmapped": "no entry matches",
-    "ambiguous": "more than one entry matches",
-    "verifycert mismatch": "verifycert: the entry holds no certificate",
-    "disabled user": "reason=inactive",
-}
+# Beginnings of the options of a service.
+GROUPS = {"imaps": "imap", "pops": "pop", "submissions": "submit", "https": "http"}
 
 
 @pytest.fixture(scope="module")
@@ -79,15 +68,53 @@ def new_site(prepared: LoginSite, tmp_path: Path) -> NewSite:
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("case", CASES)
 def test_the_table(site: LoginSite, case: str, service: str, version: str) -> None:
-    outcome = OUTCOME[case]
-    if service == "https" and outcome == "not offered":
-        # A form that is not on the page can still be sent.
-        outcome = "refused"
     before = len(site.server.log)
     context, port = site.context(case, version), site.server.ports[service]
+    assert log_in(service, port, context) == expected(service, OUTCOMES[case])
+    if case in REASONS:
+        eventually(lambda: REASONS[case] in site.server.log[before:], REASONS[case])
+
+
+MODES = {
+    "off": {f"service.{group}.clientauth": "off" for group in GROUPS.values()},
+    "alert": {"local.ssl.invalidclientcert": "alert"},
+    "require": {f"service.{group}.clientauth": "require" for group in GROUPS.values()},
+}
+
+
+def outcome_under(mode: str, case: str, version: str) -> str:
+    """What a certificate leads to where it is not asked for, must be valid, or must be there."""
+    if mode == "off":
+        return "not offered"
+    if mode == "require" and case == "none":
+        return NO_CERTIFICATE_ALERTS[version]
+    return ALERTS.get(case, OUTCOMES[case])
+
+
+@pytest.fixture(scope="module", params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def site_of_mode(
+    prepared: LoginSite, tmp_path_factory: pytest.TempPathFactory, mode: str
+) -> Iterator[LoginSite]:
+    """A running site that asks for certificates in another way."""
+    site = prepared.copied(tmp_path_factory.mktemp(mode) / "root", MODES[mode])
+    with site.server:
+        yield site
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("case", ["valid", *ALERTS, "unmapped", "none"])
+def test_the_table_where_certificates_are_not_asked_for_must_be_valid_or_must_be_there(
+    site_of_mode: LoginSite, mode: str, case: str, service: str, version: str
+) -> None:
+    context, port = site_of_mode.context(case, version), site_of_mode.server.ports[service]
+    outcome = expected(service, outcome_under(mode, case, version))
     assert log_in(service, port, context) == outcome
-    if case in REASON:
-        eventually(lambda: REASON[case] in site.server.log[before:], REASON[case])
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -183,8 +210,7 @@ def test_a_client_that_knows_no_external_is_greeted_as_its_user(
 def test_where_certificates_are_the_only_door_passwords_are_neither_offered_nor_taken(
     new_site: NewSite, service: str
 ) -> None:
-    group = {"imaps": "imap", "pops": "pop", "submissions": "submit", "https": "http"}[service]
-    site = new_site({f"service.{group}.allowpasswordlogin": "no"})
+    site = new_site({f"service.{GROUPS[service]}.allowpasswordlogin": "no"})
     with site.server:
         port, password = site.server.ports[service], site.server.password(ALICE)
         for case in ("valid", "none"):
@@ -205,8 +231,7 @@ def test_where_certificates_are_the_only_door_passwords_are_neither_offered_nor_
 def test_any_password_may_be_enough_for_exactly_the_certificates_user(
     new_site: NewSite, service: str
 ) -> None:
-    group = {"imaps": "imap", "pops": "pop", "submissions": "submit", "https": "http"}[service]
-    site = new_site({f"service.{group}.certanypassword": "yes"})
+    site = new_site({f"service.{GROUPS[service]}.certanypassword": "yes"})
     with site.server:
         port = site.server.ports[service]
         valid, none = site.context("valid"), site.context("none")
