@@ -15,6 +15,7 @@ from mailfront.cli.modutil_listing import list_module, list_modules
 from mailfront.cli.output import EXIT_OK, print_message
 from mailfront.configuration.home import ServerRoot
 from mailfront.errors import OperatorError, TokenError
+from mailfront.keystore.accelerators import MECHANISM_OF
 from mailfront.keystore.pkcs11.inspection import inspect_library
 from mailfront.keystore.pkcs11.library_file import check_library
 from mailfront.keystore.pkcs11.modules import (
@@ -46,8 +47,10 @@ examples:
   mailfront modutil -delete softhsm
   mailfront modutil -default softhsm -mechanisms RSA:EC
 
-mechanisms: RSA DSA EC DH AES and the others that NSS has, divided by colons. What -default says
-is kept with the module; keys of the internal database do not use it yet.
+mechanisms: RSA DSA EC DH AES and the others that NSS has, divided by colons. A module that is the
+default for RSA or EC signs with such keys of the internal database, as an accelerator: the server
+puts them on its first usable token for as long as it runs, and the token stores none. What it is
+the default for beside these two is kept and has no effect.
 
 Exit status: 0 done, 1 failed, 2 wrong usage."""
 
@@ -237,8 +240,12 @@ def _default(root: ServerRoot, arguments: argparse.Namespace) -> None:
         wanted = parse_mechanisms(arguments.mechanisms)
         modules.set_default_for(present.name, _union(present.default_for, wanted))
     print_message("Default mechanisms changed successfully.")
-    if present.library is not None:
-        print_message("note: keys of the internal database do not use it yet")
+    without_effect = [name for name in wanted if name not in MECHANISM_OF.values()]
+    if present.library is not None and without_effect:
+        print_message(
+            f"note: {':'.join(without_effect)} has no effect, RSA and EC have: tokens sign, and do "
+            "nothing else, with keys of the internal database"
+        )
 
 
 def _undefault(root: ServerRoot, arguments: argparse.Namespace) -> None:

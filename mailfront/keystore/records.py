@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class CertificateRecord:
     """A certificate as the token holds it: public facts only.
 
-    `has_key` tells whether its private key is in the same token.
+    `has_key` tells whether its private key is in the same token, and `accelerator` the label of
+    the token that is lent that key to sign with it, if one is.
     """
 
     nickname: str
@@ -38,6 +39,7 @@ class CertificateRecord:
     trust: TrustFlags
     has_key: bool
     token: str = INTERNAL_TOKEN
+    accelerator: str = ""
 
     @property
     def qualified_nickname(self) -> str:
@@ -95,7 +97,7 @@ class Credentials:
 
     The passphrase is random and belongs to this object alone; the key is PKCS#8 PEM. Where
     `module` is the library of a PKCS#11 module, the key stays on a token: the PEM says where, and
-    the passphrase is the PIN.
+    the passphrase is the PIN. `lent` is to be held while a context uses the key.
     """
 
     nickname: str
@@ -104,6 +106,7 @@ class Credentials:
     key_pem: bytes
     passphrase: bytes
     module: Path | None = None
+    lent: object | None = None
 
     def __repr__(self) -> str:
         return f"Credentials({self.nickname!r})"

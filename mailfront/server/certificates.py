@@ -12,10 +12,11 @@ from mailfront.errors import ConfigurationError, OperatorError
 from mailfront.keystore.internal_token import Inventory
 from mailfront.keystore.keystore import CredentialSource
 from mailfront.keystore.nicknames import is_internal
+from mailfront.server.acceleration import Acceleration
 from mailfront.server.client_certificates import ClientCertificates
 from mailfront.server.policies import policy_of
 from mailfront.server.stapling import Stapling
-from mailfront.server.token_contexts import load_personality_or_fallback
+from mailfront.server.token_contexts import Load, load_personality_or_fallback
 from mailfront.tls.alpn import PROTOCOLS
 from mailfront.tls.certificate_names import CertificateNames
 from mailfront.tls.openssl import unavailable_settings
@@ -72,6 +73,8 @@ class ServiceContexts:
         self.names: CertificateNames | None = None
         self.configured: frozenset[str] = frozenset()
         self.client_certificates = ClientCertificates()
+        # Set by whoever serves with the keystore's tokens.
+        self.acceleration: Acceleration | None = None
         self._beyond_renewal: frozenset[Path] = frozenset()
 
     def load(
@@ -86,6 +89,10 @@ class ServiceContexts:
         """
         # Reading all of a large keystore costs, so the services share what was read.
         inventory = functools.cache(source.inventory)
+        if self.acceleration is not None:
+            source = self.acceleration
+            if recheck:
+                self.acceleration.looked()
         changed, broken = self._load_slots(configuration, source, inventory, recheck=recheck)
         for finalise in _RENEWALS:
             # Its tokens answer others, so what this process has of the module is void.
@@ -94,9 +101,13 @@ class ServiceContexts:
                 break
             for library in libraries:
                 renew_module(library, finalise=finalise)
+            if self.acceleration is not None:
+                self.acceleration.try_again()
             more, broken = self._load_slots(configuration, source, inventory, recheck=True)
             changed |= more
         self._beyond_renewal = broken
+        if self.acceleration is not None:
+            self.acceleration.tell()
         self._follow_names(configuration, inventory)
         if self._stapling is not None:
             by_name = self.succession.records if self.names is not None else ()
@@ -127,10 +138,12 @@ class ServiceContexts:
                 continue
             try:
                 tickets = configuration.boolean(f"local.{service}.sessiontickets")
-                load = functools.partial(
+                load: Load = functools.partial(
                     slot.load, source, policy=policy, tickets=tickets, inventory=inventory,
                     recheck=recheck,
                 )  # fmt: skip
+                if self.acceleration is not None:
+                    load = self.acceleration.guarded(load)
                 fallback = fallback_nicknames(configuration, service)
                 outcome = load_personality_or_fallback(slot, source, nicknames, fallback, load)
                 broken |= outcome.broken
@@ -141,6 +154,8 @@ class ServiceContexts:
                 raise ConfigurationError(
                     f"{option} = {','.join(nicknames)}: {failure.what}", remedy=failure.remedy
                 ) from failure
+        if self.acceleration is not None:
+            broken |= self.acceleration.take_broken()
         return changed, broken
 
     def forget_overdue_ticket_keys(self) -> None:
@@ -171,7 +186,8 @@ class ServiceContexts:
     @property
     def degraded(self) -> bool:
         """Whether a token is gone that a service wants."""
-        return any(slot.degraded for slot in self.slots.values())
+        faulty = self.acceleration is not None and self.acceleration.faulty
+        return faulty or any(slot.degraded for slot in self.slots.values())
 
     def problems(self) -> list[str]:
         """Why services present an older certificate than the one configured."""
@@ -191,6 +207,8 @@ class ServiceContexts:
             for warning in slot.current.warnings()
         ]
         found += self.client_certificates.warnings()
+        if self.acceleration is not None:
+            found += self.acceleration.warnings()
         return found + contest_warnings(self.names) + unavailable_settings()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import OperatorError
+from mailfront.keystore.accelerators import accelerator_faults
 from mailfront.keystore.keystore import Keystore, qualified
 from mailfront.keystore.pkcs11.library_file import check_library
 from mailfront.keystore.pkcs11.modules import Module, external_modules
@@ -34,6 +35,7 @@ def check_tokens(
     optional = {module.name for module in modules if module.optional}
     for name, fault in keystore.faults_by_module().items():
         (warnings if name in optional else problems).append(fault)
+    warnings += accelerator_faults(modules, keystore.tokens())
     if fault := provider_fault():
         (problems if _wants_tokens(configuration) else warnings).append(fault)
     return problems, warnings

@@ -23,6 +23,7 @@ from mailfront.tls import client_authentication
 from mailfront.tls.channel_binding import note_certificates
 from mailfront.tls.describe import MailSslObject, remember_server_name
 from mailfront.tls.key_policy import personality_warnings
+from mailfront.tls.lent_keys import LentKey, lent_keys
 from mailfront.tls.pkcs11_provider import pkcs11_provider
 from mailfront.tls.policy import Policy, apply_policy
 
@@ -98,6 +99,8 @@ def _chain(credentials: Credentials) -> PresentedChain:
 def _load(context: ssl.SSLContext, credentials: Credentials) -> None:
     if credentials.module is not None:
         pkcs11_provider().require(credentials.module)
+    if isinstance(credentials.lent, LentKey):
+        lent_keys().hold(context, credentials.lent)
     with _memory_file(credentials.chain_pem + credentials.key_pem) as path:
         try:
             context.load_cert_chain(path, password=credentials.passphrase)

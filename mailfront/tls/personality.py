@@ -105,7 +105,8 @@ class ContextSlot:
         """
         try:
             records = [token.require(nickname) for nickname in nicknames]
-            state = (tuple(map(_presented, records)), tuple(nicknames), policy, tickets)
+            places = tuple(record.accelerator for record in records)
+            state = (tuple(map(_presented, records)), places, tuple(nicknames), policy, tickets)
             self.wanted_fingerprint = ",".join(record.sha256 for record in records)
             if state == self._state and self.current is not None:
                 self.problem = ""

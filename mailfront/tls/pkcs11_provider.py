@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mailfront.errors import TokenError
+from mailfront.tls.cryptoki import Cryptoki
 from mailfront.tls.openssl import LinkedLibrary, linked_library
 
 _log = logging.getLogger("mailfront.tls")
@@ -112,7 +113,7 @@ class Pkcs11Provider:
         with self._lock:
             old = self._instances.get(library)
             if finalise:
-                _finalise(library)
+                Cryptoki(library).finalise()
             self._new_instance(library, generation=old.generation + 1 if old is not None else 0)
             if old is not None:
                 self._retire(old.name)
@@ -203,27 +204,6 @@ def _function(handle: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> C
 def _quoted(path: Path) -> str:
     """A path as a value of an OpenSSL configuration file."""
     return "".join(f"\\{each}" if each in "\\$#\"'" else each for each in str(path))
-
-
-class _FunctionList(ctypes.Structure):
-    """The beginning of CK_FUNCTION_LIST (PKCS#11 section 4.6): two calls are needed."""
-
-    _fields_ = (
-        ("version", ctypes.c_ubyte * 2),
-        ("initialise", ctypes.c_void_p),
-        ("finalise", ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_void_p)),
-    )
-
-
-def _finalise(library: Path) -> None:
-    functions = ctypes.POINTER(_FunctionList)()
-    try:
-        module = ctypes.CDLL(str(library))
-        module.C_GetFunctionList.restype = ctypes.c_ulong
-        if module.C_GetFunctionList(ctypes.byref(functions)) == 0:
-            functions.contents.finalise(None)
-    except (OSError, AttributeError) as error:
-        raise TokenError(f"the PKCS#11 module {library} cannot be loaded: {error}") from error
 
 
 _provider: Pkcs11Provider | None = None

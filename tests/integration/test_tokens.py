@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +13,9 @@ from mailfront.interfaces.secret import Secret
 from mailfront.keystore.passwords import write_password
 from tests.conftest import NewServer
 from tests.support.dialogue import Dialogue
-from tests.support.peers import require_program
 from tests.support.server import MailServer
 from tests.support.softhsm import SoftHsm
+from tests.support.token_handshake import handshake
 from tests.support.token_shim import TokenShim
 from tests.support.token_site import NAME, TokenSite, environment_is_clean_of
 from tests.support.waiting import eventually
@@ -33,19 +32,6 @@ def site(tmp_path: Path) -> Iterator[TokenSite]:
     site = TokenSite(tmp_path / "tokens")
     with site.visible():
         yield site
-
-
-def handshake(server: MailServer, port: str, *options: str, starttls: str = "") -> str:
-    """What `openssl s_client` says of a handshake; empty if it failed."""
-    upgrade = ("-starttls", starttls) if starttls else ()
-    finished = subprocess.run(
-        [
-            str(require_program("openssl")), "s_client", "-connect",
-            f"127.0.0.1:{server.ports[port]}", *upgrade, *options,
-        ],
-        input="", capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    return finished.stdout if finished.returncode == 0 else ""
 
 
 def presents(server: MailServer, port: str, text: str) -> bool:

@@ -1,10 +1,11 @@
 /* A PKCS#11 module around another one, for tests: it can be slow, be gone, restart, and it counts.
  *
  * Beside the library FILE.so stands FILE.so.conf with three lines: the path of the real module, a
- * directory, and the SOFTHSM2_CONF that it is to see. In that directory the file `delay` holds the milliseconds a signature takes, the file
- * `gone` makes the token disappear, and each change of the file `restarts` (its size) makes the real
- * module start anew, so that every session, login and handle from before is void. The file `counts`
- * holds four 64-bit numbers: signatures, sessions opened, sessions closed, logins.
+ * directory, and the SOFTHSM2_CONF that it is to see. In that directory the file `delay` holds the
+ * milliseconds a signature takes, the file `gone` makes the token disappear, with `refusing` it
+ * takes no objects, and each change of the file `restarts` (its size) makes the real module start
+ * anew, so that every session, login and handle from before is void. The file `counts` holds four
+ * 64-bit numbers: signatures, sessions opened, sessions closed, logins.
  *
  * Only what is needed of the PKCS#11 interface is declared here (section 3 and 5 of the standard):
  * a function list is a version and 68 pointers, whose order is fixed.
@@ -32,10 +33,10 @@ struct function_list {
 enum {
     INITIALIZE = 0, FINALIZE = 1, GET_FUNCTION_LIST = 3, GET_SLOT_LIST = 4, GET_TOKEN_INFO = 6,
     OPEN_SESSION = 12, CLOSE_SESSION = 13, GET_SESSION_INFO = 15, LOGIN = 18,
-    GET_ATTRIBUTE_VALUE = 24, FIND_OBJECTS_INIT = 26, SIGN_INIT = 42, SIGN = 43,
+    CREATE_OBJECT = 20, GET_ATTRIBUTE_VALUE = 24, FIND_OBJECTS_INIT = 26, SIGN_INIT = 42, SIGN = 43,
     SIGN_FINAL = 45
 };
-enum { OK = 0, DEVICE_REMOVED = 0x32, TOKEN_NOT_PRESENT = 0xE0, LOCKING_OK = 2 };
+enum { OK = 0, ATTRIBUTE_VALUE_INVALID = 0x13, DEVICE_REMOVED = 0x32, TOKEN_NOT_PRESENT = 0xE0, LOCKING_OK = 2 };
 enum { SIGNATURES, OPENED, CLOSED, LOGINS };
 
 static struct function_list *real, mine;
@@ -146,6 +147,16 @@ static CK_RV login(CK_ULONG session, CK_ULONG user, void *pin, CK_ULONG length)
     return ((CK_RV(*)(CK_ULONG, CK_ULONG, void *, CK_ULONG))real->function[LOGIN])(session, user, pin, length);
 }
 
+static CK_RV create_object(CK_ULONG session, void *template, CK_ULONG number, CK_ULONG *object)
+{
+    if (state() != OK)
+        return DEVICE_REMOVED;
+    if (size_of("refusing") >= 0)
+        return ATTRIBUTE_VALUE_INVALID;
+    return ((CK_RV(*)(CK_ULONG, void *, CK_ULONG, CK_ULONG *))real->function[CREATE_OBJECT])(
+        session, template, number, object);
+}
+
 static CK_RV get_attribute_value(CK_ULONG session, CK_ULONG object, void *template, CK_ULONG number)
 {
     if (state() != OK)
@@ -244,6 +255,7 @@ CK_RV C_GetFunctionList(struct function_list **list)
     mine.function[CLOSE_SESSION] = (void *)close_session;
     mine.function[GET_SESSION_INFO] = (void *)get_session_info;
     mine.function[LOGIN] = (void *)login;
+    mine.function[CREATE_OBJECT] = (void *)create_object;
     mine.function[GET_ATTRIBUTE_VALUE] = (void *)get_attribute_value;
     mine.function[FIND_OBJECTS_INIT] = (void *)find_objects_init;
     mine.function[SIGN_INIT] = (void *)sign_init;

@@ -56,6 +56,10 @@ class TokenShim:
         with (self._control / "restarts").open("a") as file:
             file.write("x")
 
+    def refuse_objects(self) -> None:
+        """Take no key from outside."""
+        (self._control / "refusing").touch()
+
     def delay(self, milliseconds: int) -> None:
         """Let each signature take that long."""
         (self._control / "delay").write_text(str(milliseconds))

@@ -36,6 +36,9 @@ from mailfront.keystore.pkcs11.token_records import TokenKey
 
 ImportableKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Template = dict[Attribute, object]
+SessionTemplate = dict[int, int | bytes | str]
+# Tokens allow everything that is not forbidden.
+_FOR_NOTHING_ELSE: Template = {Attribute.DECRYPT: False, Attribute.UNWRAP: False}
 _WRAPPING_KEY_BITS = 256
 _BLOCK = 16
 
@@ -49,7 +52,7 @@ def import_private_key(
     no token serves with.
     """
     check_nickname(nickname)
-    key, public_key = _importable(private_key)
+    key, public_key = importable(private_key)
     public_der = formats.public_key_der(public_key)
     if (present := find_private_key(session, public_der)) is not None:
         return present
@@ -75,7 +78,39 @@ def import_private_key(
     return found
 
 
-def _importable(private_key: PrivateKeyTypes) -> tuple[ImportableKey, ServablePublicKey]:
+def session_key(
+    private_key: PrivateKeyTypes, identifier: bytes, label: str
+) -> tuple[SessionTemplate, SessionTemplate]:
+    """Return the templates of a private key and its public half that a token is to sign with for
+    the time of a session, and never stores.
+
+    Raises `KeystoreError` for a kind of key that no token serves with.
+    """
+    key, public_key = importable(private_key)
+    named = {Attribute.TOKEN: False, Attribute.LABEL: label, Attribute.ID: identifier}
+    private: Template = {
+        Attribute.CLASS: ObjectClass.PRIVATE_KEY,
+        **PROTECTED,
+        **named,
+        **_FOR_NOTHING_ELSE,
+        **_private_attributes(key),
+    }
+    public: Template = {
+        Attribute.CLASS: ObjectClass.PUBLIC_KEY,
+        Attribute.PRIVATE: False,
+        **named,
+        **public_key_attributes(public_key),
+    }
+    return _plain(private), _plain(public)
+
+
+def _plain(template: Template) -> SessionTemplate:
+    values = {int(kind): value for kind, value in template.items()}
+    return {kind: each for kind, each in values.items() if isinstance(each, int | bytes | str)}
+
+
+def importable(private_key: PrivateKeyTypes) -> tuple[ImportableKey, ServablePublicKey]:
+    """Return a key that can be on a token, and its public half. Raises `KeystoreError`."""
     if isinstance(private_key, ImportableKey):
         public_key = servable(private_key.public_key())
         if public_key is not None:
@@ -90,10 +125,10 @@ def _private_object(
     session: pkcs11.Session, private_key: ImportableKey, named: Template
 ) -> pkcs11.Object:
     template = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, **PROTECTED, **named}
-    # Tokens allow everything that is not forbidden.
-    unused = {Attribute.DECRYPT: False, Attribute.UNWRAP: False}
     try:
-        return _created(session, {**template, **unused, **_private_attributes(private_key)})
+        return _created(
+            session, {**template, **_FOR_NOTHING_ELSE, **_private_attributes(private_key)}
+        )
     except pkcs11.PKCS11Error:
         for wrap in (_by_key_wrap, _by_encryption):
             with suppress(pkcs11.PKCS11Error):
