@@ -149,7 +149,7 @@ class DirectoryAuthenticator:
             return outcome
         _log.info(
             "login refused service=%s peer=%s user=%s method=%s reason=%s",
-            client.service, client.peer, proof.name, client.method, outcome.reason,
+            client.service, client.peer, proof.name or "-", client.method, outcome.reason,
         )  # fmt: skip
         await self._wait(started, proof.attempt)
         return outcome
