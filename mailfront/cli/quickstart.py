@@ -15,7 +15,7 @@ from mailfront.server.creation import QUICKSTART_OPTIONS, create_server_root
 
 if TYPE_CHECKING:
     from mailfront.cli.subcommand import Subparsers
-    from mailfront.server.status import StatusReport
+    from mailfront.interfaces.status import StatusSource
 
 EPILOGUE = """\
 Makes the server root if it does not exist: users alice and bob with random passwords, a welcome
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _welcome(root: ServerRoot, report: StatusReport, passwords: dict[str, Secret]) -> None:
+def _welcome(root: ServerRoot, report: StatusSource, passwords: dict[str, Secret]) -> None:
     status = report.status()
     print_line(f"mailfront {status.version} serves {root.path}")
     print_line("")

@@ -93,6 +93,10 @@ class Configuration:
         """Return whether the option is set, be it to its default."""
         return REGISTRY[name].name in self._values
 
+    def settings(self) -> dict[str, str]:
+        """Return the options that are set, with the canonical texts of their values, for `of`."""
+        return {name: self.text(name) for name in self._values}
+
     def line_of(self, name: str) -> int | None:
         """Return the line of the file that sets the option, counted from 1."""
         return self._lines.get(REGISTRY[name].name)

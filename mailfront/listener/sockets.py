@@ -14,18 +14,27 @@ BACKLOG = 1024
 DEFER_ACCEPT_SECONDS = 10
 
 
-def bind(address: str, port: int, *, option: str, client_speaks_first: bool) -> socket.socket:
-    """Bind and listen on `address` (empty: every address, IPv6 and IPv4) and `port`.
+def bind(
+    address: str, port: int, *, option: str, client_speaks_first: bool, shared: bool = False
+) -> socket.socket:
+    """Bind and listen on `address` (empty: every address, IPv6 and IPv4) and `port`; `shared`:
+    beside others that do the same, among whom the kernel spreads connections.
 
     Raises `ListenError` naming address, port, the `option` that set it, and, where it can be
     found, the process that holds the port.
     """
     family = socket.AF_INET6 if ":" in address or not address else socket.AF_INET
     try:
-        listener = _listen(family, address, port)
+        listener = _listen(family, address, port, shared=shared)
     except OSError as failure:
         if family == socket.AF_INET6 and not address and failure.errno in _NO_IPV6:
-            return bind("0.0.0.0", port, option=option, client_speaks_first=client_speaks_first)  # noqa: S104
+            return bind(
+                "0.0.0.0",  # noqa: S104
+                port,
+                option=option,
+                client_speaks_first=client_speaks_first,
+                shared=shared,
+            )
         raise _explain(failure, address, port, option) from failure
     # Inherited by accepted sockets, so it is set once and not per connection.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -37,11 +46,15 @@ def bind(address: str, port: int, *, option: str, client_speaks_first: bool) -> 
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
-def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+def _listen(
+    family: socket.AddressFamily, address: str, port: int, *, shared: bool
+) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if not address else 1)
         listener.bind((address, port))

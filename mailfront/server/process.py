@@ -22,7 +22,7 @@ import uvloop
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.machine import machine_name
 from mailfront.configuration.msg_conf import Configuration, load_configuration
-from mailfront.interfaces.status import CertificateStatus
+from mailfront.interfaces.status import CertificateStatus, StatusSource
 from mailfront.interfaces.tasks import start_task
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.keystore import Keystore
@@ -45,9 +45,12 @@ from mailfront.server.reload import Reloader
 from mailfront.server.sharing import Sharing
 from mailfront.server.stapling import Stapling
 from mailfront.server.status import StatusReport
+from mailfront.server.supervisor import Supervisor, bind_for_workers
 from mailfront.server.upstreams import Upstreams
 from mailfront.server.user_directory import DirectoryTrust, open_directory
 from mailfront.server.wiring import BoundPort, Services, bind_ports
+from mailfront.server.worker_link import WorkerLink
+from mailfront.server.worker_place import ALONE, WorkerPlace
 from mailfront.tls.client_ocsp import ClientOcsp
 from mailfront.tls.ocsp_fetch import fetch_response
 from mailfront.tls.openssl import unavailable_settings
@@ -61,7 +64,7 @@ LOOK_INTERVAL = 1.0
 SIGNATURE_SECONDS = 5.0
 READY_LINE = "mailfront ready"
 
-OnReady = Callable[[StatusReport], None]
+OnReady = Callable[[StatusSource], None]
 
 
 def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
@@ -74,36 +77,79 @@ def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
     os.umask(0o077)
     configuration = load_configuration(root.msg_conf)
     require_no_server(root.lock_file)
-    bound = bind_ports(configuration)
+    workers = configuration.integer("service.workers")
+    bound = (
+        [bind_ports(configuration)] if workers == 1 else bind_for_workers(configuration, workers)
+    )
     admin = bind_admin(configuration.integer(PORT_OPTION))
     # Before anything is written, so that it belongs to the user who serves.
     drop_privileges(configuration.string("local.serveruid"))
     start_logging(configuration.string("logfile.default.loglevel"), log_file(root, configuration))
     lock = ServerLock(root.lock_file)
     try:
-        _raise_file_limit()
         if os.geteuid() == 0:
             _log.warning("running as root; set local.serveruid to an unprivileged user")
-        watch = KeystoreWatch(root.certificate_database)
-        password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
-        if warning := warning_about(password):
-            _log.warning(warning)
-        for warning in unavailable_settings():
-            _log.warning(warning)
-        token = InternalToken.open(root.certificate_database, password)
-        keystore = Keystore(root, token)
-        keystore.look_at_tokens()
-        server = _Server(root, configuration, keystore, watch)
-        loop_factory = (
-            uvloop.new_event_loop
-            if configuration.string("service.eventloop") == "uvloop"
-            else asyncio.new_event_loop
-        )
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(server.run(bound, admin, on_ready))
-        signing_threads().finish(SIGNATURE_SECONDS)
+        if workers == 1:
+            _serve_bound(root, configuration, bound[0], admin, on_ready or _say_ready)
+        else:
+            supervisor = Supervisor(root, configuration, bound)
+            asyncio.run(supervisor.run(admin, on_ready or _say_ready))
     finally:
         lock.release()
+
+
+def serve_as_worker(link: WorkerLink) -> None:
+    """Serve the ports that the supervisor hands over, until it says to stop or is gone.
+
+    Raises `OperatorError` if that cannot start.
+    """
+    os.umask(0o077)
+    handover = link.receive()
+    root = ServerRoot(handover.root)
+    configuration = Configuration.of(handover.settings)
+    start_logging(configuration.string("logfile.default.loglevel"), log_file(root, configuration))
+
+    def tell_ready(_status: StatusSource) -> None:
+        link.tell_ready()
+
+    bound = handover.bound_ports()
+    _serve_bound(root, configuration, bound, None, tell_ready, handover.place, link)
+
+
+def _serve_bound(
+    root: ServerRoot,
+    configuration: Configuration,
+    bound: list[BoundPort],
+    admin: socket.socket | None,
+    on_ready: OnReady,
+    place: WorkerPlace = ALONE,
+    link: WorkerLink | None = None,
+) -> None:
+    """Open the keystore and run the event loop."""
+    _raise_file_limit()
+    watch = KeystoreWatch(root.certificate_database)
+    password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
+    if warning := warning_about(password):
+        _log.warning(warning)
+    for warning in unavailable_settings():
+        _log.warning(warning)
+    token = InternalToken.open(root.certificate_database, password)
+    keystore = Keystore(root, token)
+    keystore.look_at_tokens()
+    server = _Server(root, configuration, keystore, watch, place, link)
+    loop_factory = (
+        uvloop.new_event_loop
+        if configuration.string("service.eventloop") == "uvloop"
+        else asyncio.new_event_loop
+    )
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(server.run(bound, admin, on_ready))
+    signing_threads().finish(SIGNATURE_SECONDS)
+
+
+def _say_ready(_status: StatusSource) -> None:
+    sys.stdout.write(f"{READY_LINE}\n")
+    sys.stdout.flush()
 
 
 def log_file(root: ServerRoot, configuration: Configuration) -> Path | None:
@@ -126,7 +172,11 @@ class _Server:
         configuration: Configuration,
         keystore: Keystore,
         watch: KeystoreWatch,
+        place: WorkerPlace,
+        link: WorkerLink | None,
     ) -> None:
+        self._place = place
+        self._link = link
         self._root = root
         self._configuration = configuration
         self._stapling = Stapling(root.ocsp_directory, fetch_response)
@@ -140,7 +190,12 @@ class _Server:
         self._directory_trust = DirectoryTrust(configuration, token)
         self._sharing = Sharing(root, configuration, token)
         self._sharing.give_ticket_keys(self._contexts.slots.values())
-        self._reloader = Reloader(root, configuration, token, watch, self._contexts, keystore)
+        if link is not None:
+            for slot in self._contexts.slots.values():
+                slot.ticket_keys.shared = slot.ticket_keys.shared or link.keys
+        self._reloader = Reloader(
+            root, configuration, token, watch, self._contexts, keystore, leads=place.leads
+        )
         self._upstreams = Upstreams(root, configuration, (host_name(configuration), "localhost"))
         self._upstreams.follow(token)
         self._reloader.on_keystore = self._follow_authorities
@@ -161,7 +216,7 @@ class _Server:
         self._services: Services | None = None
 
     async def run(
-        self, bound: list[BoundPort], admin: socket.socket | None, on_ready: OnReady | None
+        self, bound: list[BoundPort], admin: socket.socket | None, on_ready: OnReady
     ) -> None:
         """Serve until asked to stop."""
         loop = asyncio.get_running_loop()
@@ -176,7 +231,8 @@ class _Server:
             self._status,
             open_directory(self._root, self._configuration, self._directory_trust),
             self._upstreams,
-            self._sharing.throttle,
+            self._sharing.throttle or self._place.throttle(),
+            self._place,
         )
         self._sharing.start()
         services.logins.confirm_certificates(self._client_ocsp.confirm)
@@ -184,7 +240,8 @@ class _Server:
         self._status.ports = self._ports
         self._status.event_loop = type(loop).__module__.partition(".")[0]
         control = ControlServer(
-            self._root.control_socket, {"status": self._tell_status, "reload": self._reload}
+            self._place.control_socket(self._root),
+            {"status": self._tell_status, "reload": self._reload},
         )
         await control.start()
         admin_site = AdminSite(self._status)
@@ -192,7 +249,11 @@ class _Server:
             await admin_site.start(admin)
         for port in self._ports:
             await port.start()
-        self._announce(on_ready)
+        if self._link is not None:
+            start_task(self._link.follow(self._stop), name="supervisor")
+        _log.info("ready: %d ports", len(self._ports))
+        on_ready(self._status)
+        notify("READY=1")
         await self._follow_changes()
         notify("STOPPING=1")
         await self._stapling.close()
@@ -202,15 +263,6 @@ class _Server:
         await admin_site.stop()
         await control.stop()
         _log.info("stopped")
-
-    def _announce(self, on_ready: OnReady | None) -> None:
-        _log.info("ready: %d ports", len(self._ports))
-        if on_ready is not None:
-            on_ready(self._status)
-        else:
-            sys.stdout.write(f"{READY_LINE}\n")
-            sys.stdout.flush()
-        notify("READY=1")
 
     async def _follow_changes(self) -> None:
         while not self._stop.is_set():

@@ -50,12 +50,16 @@ class Reloader:
         watch: KeystoreWatch,
         contexts: ServiceContexts,
         keystore: Keystore | None = None,
+        *,
+        leads: bool = True,
     ) -> None:
         self.problem = ""
         self.on_change: Callable[[Sequence[str]], None] = _nobody
         self.on_refusal: Callable[[Sequence[str]], None] = _nobody
         # Called in a thread, before new contexts are told of.
         self.on_keystore: Callable[[InternalToken], None] = _no_one
+        # Of several workers only one renews certificates and takes over linked files.
+        self._leads = leads
         self._root = root
         self._started_with = configuration
         self._current = configuration
@@ -81,7 +85,7 @@ class Reloader:
         """
         async with self._one_at_a_time:
             self._contexts.forget_overdue_ticket_keys()
-            if linked := self._linked.changed():
+            if self._leads and (linked := self._linked.changed()):
                 names = await asyncio.to_thread(self._linked.take_over, linked, self._token)
                 self.on_refusal(self._presenting(names))
             file = _identity(self._root.msg_conf)
@@ -158,9 +162,8 @@ class Reloader:
             return certificates_in_use(self._current, self._keystore, self._contexts.slots, now)
 
         in_use = found()
-        if self._current.boolean("local.ssl.autorenewselfsigned") and renew_self_signed_in_use(
-            self._token, in_use, now
-        ):
+        renews = self._leads and self._current.boolean("local.ssl.autorenewselfsigned")
+        if renews and renew_self_signed_in_use(self._token, in_use, now):
             in_use = found()
         return in_use + needing_attention(self._contexts, now)
 

@@ -44,6 +44,7 @@ from mailfront.server.logins import Logins, login_policy
 from mailfront.server.ports import check_distinct, offers_starttls, planned_ports
 from mailfront.server.upstreams import Upstreams
 from mailfront.server.user_directory import UserDirectory
+from mailfront.server.worker_place import ALONE, WorkerPlace
 from mailfront.store.mail_store import MailStore
 
 BANNER = "mailfront ready"
@@ -92,9 +93,11 @@ class Services:
         directory: UserDirectory,
         upstreams: Upstreams,
         throttle: LoginThrottle | None = None,
+        place: WorkerPlace = ALONE,
     ) -> None:
         self.directory = directory
         self._upstreams = upstreams
+        self._place = place
         self._configuration = configuration
         self._hostname = hostname
         self._counters = counters
@@ -148,18 +151,21 @@ class Services:
             authentication.takes_any = self.logins.takes_enrolled_keys
         await self._web.setup()
         await self._redirect.setup()
+        share, address_share = self._place.share, self._place.address_share
         limits = ConnectionLimits(
-            total=self._configuration.integer("service.maxconnections"),
-            per_address=self._configuration.integer("service.connectionsperaddress"),
+            total=share(self._configuration.integer("service.maxconnections")),
+            per_address=address_share(self._configuration.integer("service.connectionsperaddress")),
         )
         turns = HandshakeTurns(
-            total=self._configuration.integer("service.maxhandshakes"),
-            per_address=self._configuration.integer("service.maxhandshakesperaddress"),
-            per_minute=self._configuration.integer("service.handshakesperminute"),
+            total=share(self._configuration.integer("service.maxhandshakes")),
+            per_address=address_share(
+                self._configuration.integer("service.maxhandshakesperaddress")
+            ),
+            per_minute=address_share(self._configuration.integer("service.handshakesperminute")),
         )
         return [
             ServicePort(
-                port.settings,
+                replace(port.settings, maximum_sessions=share(port.settings.maximum_sessions)),
                 port.listener,
                 contexts.slots[port.settings.service],
                 self._front(port.settings, contexts.slots[port.settings.service].is_ready),
@@ -192,8 +198,9 @@ class Services:
                 settings = replace(
                     self._smtp_settings, tls_available=not port.implicit_tls, tls_ready=tls_ready
                 )
+                relay = self._upstreams.relay("imta" if role is Role.MX else "submit")
                 return SmtpFront(
-                    role, settings, self._authenticator, self._sink, self._counters.add
+                    role, settings, self._authenticator, self._sink, self._counters.add, relay
                 )
             case "https":
                 return _server(self._web)

@@ -82,6 +82,12 @@ class TicketKeys:
                 self._keys = (TicketKey(now), *self._keys[:1])
             return self._keys[0]
 
+    def in_use(self) -> tuple[TicketKey, ...]:
+        """Our own keys that open tickets, the one that seals first."""
+        self.sealing_key()
+        self.forget_overdue()
+        return self._keys
+
     def opening_key(self, name: bytes) -> TicketKey | None:
         """The key that a ticket names, unless it is too old or was never ours."""
         self.forget_overdue()

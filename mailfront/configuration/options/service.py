@@ -99,6 +99,14 @@ OPTIONS = (
         "if that is root.",
     ),
     Option(
+        "service.workers",
+        Integer(1, 64, "processes"),
+        "1",
+        "How many processes serve, sharing the ports; as many as the machine has processors is a "
+        "good number for a busy one. With more than one a further process starts and watches "
+        "them. Limits and budgets above are divided among them; webmail is served by the first.",
+    ),
+    Option(
         "service.eventloop",
         Choice(EVENT_LOOPS),
         "uvloop",

@@ -1,0 +1,211 @@
+"""Several processes that serve as one: ports, status, tickets, mail, deaths, stop."""
+
+from __future__ import annotations
+
+import imaplib
+import json
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NewServer
+from tests.support.dialogue import unverified_context
+from tests.support.ports import LOOPBACK
+from tests.support.server import ALICE, BOB, MailServer
+from tests.support.waiting import eventually
+
+TWO = {"service.workers": "2", "service.maxhandshakes": "0"}
+
+
+def status(server: MailServer) -> dict[str, object]:
+    finished = server.mailfront("status", "--json")
+    assert finished.returncode == 0, finished.stderr
+    found: dict[str, object] = json.loads(finished.stdout)
+    return found
+
+
+def workers(server: MailServer) -> list[int]:
+    """The process ids of the workers."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
+    return sorted(map(int, children.split()))
+
+
+def owner(server: MailServer, port: int, client: socket.socket) -> int:
+    """Which worker has the other end of a connection."""
+    mine = client.getsockname()[1]
+    inode = ""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        local, remote = (int(each.rpartition(":")[2], 16) for each in fields[1:3])
+        if (local, remote) == (port, mine):
+            inode = fields[9]
+    for pid in workers(server):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            if os.path.exists(descriptor) or True:
+                try:
+                    if os.readlink(descriptor) == f"socket:[{inode}]":
+                        return pid
+                except OSError:
+                    continue
+    return 0
+
+
+def imap(server: MailServer, user: str) -> imaplib.IMAP4_SSL:
+    client = imaplib.IMAP4_SSL(
+        LOOPBACK, server.ports["imaps"], ssl_context=unverified_context(), timeout=30
+    )
+    client.login(user, server.password(user))
+    return client
+
+
+def at_each(server: MailServer, user: str) -> dict[int, imaplib.IMAP4_SSL]:
+    """One session at each worker."""
+    sessions: dict[int, imaplib.IMAP4_SSL] = {}
+    for _ in range(60):
+        client = imap(server, user)
+        pid = owner(server, server.ports["imaps"], client.socket())
+        if pid in sessions:
+            client.logout()
+        else:
+            sessions[pid] = client
+        if len(sessions) == 2:
+            return sessions
+    raise AssertionError("the kernel gives all connections to one worker")
+
+
+def send(server: MailServer, recipient: str) -> None:
+    with smtplib.SMTP(LOOPBACK, server.ports["smtp"], timeout=30) as client:
+        client.starttls(context=unverified_context())
+        client.sendmail("a@sender.test", [recipient], b"Subject: hello\r\n\r\nworld\r\n")
+
+
+def resumes(server: MailServer, session: Path, version: str, times: int) -> list[bool]:
+    """Whether a session is resumed, again and again over new connections."""
+    address = f"{LOOPBACK}:{server.ports['imaps']}"
+    base = ["openssl", "s_client", "-connect", address, "-ign_eof", version]
+    outcomes = []
+    for number in range(times + 1):
+        direction = "-sess_in" if number else "-sess_out"
+        finished = subprocess.run(
+            [*base, direction, str(session)], input=b"a LOGOUT\r\n", capture_output=True,
+            timeout=30, check=False,
+        )  # fmt: skip
+        outcomes.append(b"Reused, TLSv1" in finished.stdout)
+    return outcomes[1:]
+
+
+def test_two_workers_are_one_server(new_server: NewServer, tmp_path: Path) -> None:
+    with new_server(TWO) as server:
+        assert len(workers(server)) == 2
+        sessions = at_each(server, ALICE)
+        told = status(server)
+        assert told["pid"] == server.pid
+        assert told["problems"] == []
+        ports = told["ports"]
+        assert isinstance(ports, list)
+        names = [port["name"] for port in ports]
+        assert len(names) == len(set(names)) == 8
+        (imaps,) = (port for port in ports if port["name"] == "imaps")
+        assert imaps["connections"] == 2
+
+        idling = list(sessions.values())
+        for client in idling:
+            client.select("INBOX")
+            client.send(b"i IDLE\r\n")
+            assert client.readline().startswith(b"+")
+        send(server, ALICE)
+        for client in idling:
+            # Whichever worker took the mail, both sessions are told.
+            assert b"EXISTS" in client.readline()
+        for client in idling:
+            client.shutdown()
+
+        for version in ("-tls1_2", "-tls1_3"):
+            assert all(resumes(server, tmp_path / "session.pem", version, 8))
+
+        reloaded = server.mailfront("reload")
+        assert reloaded.returncode == 0, reloaded.stderr
+        server.set_option("local.imap.sslnicknames", "pop-cert")
+        server.signal(signal.SIGHUP)
+        eventually(lambda: len(certificates(server)) == 1, "both present the new certificate")
+    assert "Traceback" not in server.log
+
+
+def certificates(server: MailServer) -> set[bytes]:
+    found = set()
+    for _ in range(12):
+        plain = socket.create_connection((LOOPBACK, server.ports["imaps"]), timeout=20)
+        with unverified_context().wrap_socket(plain, server_hostname="localhost") as channel:
+            found.add(channel.getpeercert(binary_form=True) or b"")
+    return found
+
+
+def test_a_worker_that_dies_is_started_again_and_nobody_is_turned_away(
+    new_server: NewServer,
+) -> None:
+    with new_server(TWO) as server:
+        first, second = workers(server)
+        os.kill(first, signal.SIGKILL)
+        for _ in range(12):
+            client = imap(server, BOB)
+            client.logout()
+        eventually(lambda: len(workers(server)) == 2 and first not in workers(server), "again")
+        eventually(lambda: status(server)["problems"] == [], "all is well")
+        counters = status(server)["counters"]
+        assert isinstance(counters, dict)
+        assert counters["workers.restarted"] == 1
+        assert second in workers(server)
+    assert server.log.count("started again") == 1
+
+
+def test_a_wrong_option_stops_the_start(new_server: NewServer) -> None:
+    server = new_server(TWO | {"local.imap.sslnicknames": "no-such"})
+    server.choose_ports()
+    finished = server.mailfront("serve")
+    assert finished.returncode == 1
+    assert "no-such" in finished.stderr
+    assert finished.stderr.count("did not start") == 1
+    assert "Traceback" not in finished.stderr
+
+
+def test_another_server_on_the_port_is_noticed(new_server: NewServer) -> None:
+    with new_server(TWO) as server:
+        other = new_server(TWO, "other")
+        other.choose_ports()
+        other.set_option("service.imap.sslport", str(server.ports["imaps"]))
+        finished = other.mailfront("serve")
+        assert finished.returncode == 1
+        assert "the port is in use" in finished.stderr
+
+
+def test_a_stop_ends_all_workers_and_sessions(new_server: NewServer) -> None:
+    with new_server(TWO) as server:
+        sessions = at_each(server, ALICE)
+        children = workers(server)
+        assert server.stop() == 0
+        for client in sessions.values():
+            assert b"BYE" in client.readline()
+            client.shutdown()
+        assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+        server.start()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL])
+def test_workers_do_not_outlive_their_supervisor(
+    new_server: NewServer, number: signal.Signals
+) -> None:
+    with new_server(TWO) as server:
+        children = workers(server)
+        server.signal(number)
+        with pytest.raises(AssertionError, match=r".*"):
+            assert server.stop() == 0
+        deadline = time.monotonic() + 20
+        while any(Path(f"/proc/{pid}").exists() for pid in children):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
