@@ -191,6 +191,7 @@ class ServicePort:
 
     def closed(self, transport: TlsTransport) -> None:
         """Part of `ConnectionOwner`."""
+        transport.record.write()
         self.connections.discard(transport)
         if not self.connections:
             self._empty.set()

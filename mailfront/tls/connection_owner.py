@@ -60,5 +60,5 @@ class ConnectionOwner(Protocol):
         ...
 
     def closed(self, transport: TlsTransport) -> None:
-        """Count the connection out."""
+        """Count the connection out and write its record."""
         ...

@@ -5,9 +5,9 @@ process (each read is consumed before the next begins); inside, `tls.records`; t
 ordinary `asyncio.Transport`. Implicit TLS upgrades at once, STARTTLS when the protocol says so,
 each with the service's context of that moment.
 
-Because the outgoing BIO is ours, the alert of a failed handshake reaches the peer, and everything
-written during one event (greeting and session tickets, pipelined answers) leaves in one send.
-OpenSSL takes part once a ClientHello is there, was judged (`tls.first_flight`), and has its turn.
+Because the outgoing BIO is ours (`tls.sending_transport`), the alert of a failed handshake reaches
+the peer. OpenSSL takes part once a ClientHello is there, was judged (`tls.first_flight`), and has
+its turn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from mailfront.errors import KeystoreError
 from mailfront.interfaces.peer import Peer, TlsFacts
@@ -33,8 +33,9 @@ from mailfront.tls.failure import (
     failure_reason,
 )
 from mailfront.tls.first_flight import FirstFlight
-from mailfront.tls.forwarding_transport import ForwardingTransport, peer_of
+from mailfront.tls.forwarding_transport import peer_of
 from mailfront.tls.records import PEER_CLOSED_TLS, TlsRecords
+from mailfront.tls.sending_transport import SendingTransport
 from mailfront.tls.token_handshakes import TokenRecords
 
 RECEIVE_SIZE = 256 * 1024
@@ -45,33 +46,25 @@ BARREN_LIMIT = 64 * 1024
 _receive_buffer = memoryview(bytearray(RECEIVE_SIZE))
 
 
-class TlsTransport(ForwardingTransport):
+class TlsTransport(SendingTransport):
     """One client connection, in clear or in TLS. `peer` and `record` are set once it is made.
 
     `first_flight` is what the client sent where TLS begins, until its handshake is over.
     """
 
     __slots__ = (
-        "_admitted", "_barren", "_context", "_established", "_in_event", "_nickname",
-        "_on_established", "_owner", "_plain_output", "_queued", "_records", "first_flight",
-        "peer", "record", "tls_facts",
+        "_admitted", "_barren", "_context", "_nickname", "_on_established", "_owner", "_queued",
+        "first_flight", "tls_facts",
     )  # fmt: skip
-
-    peer: Peer
-    record: ConnectionRecord
 
     def __init__(self, owner: ConnectionOwner, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._owner = owner
         self._context: ServerContext | None = None
-        self._records: TlsRecords | None = None
         self._on_established: Callable[[TlsFacts], None] | None = None
-        self._plain_output: list[bytes] = []
         self._nickname = ""
         self._barren = 0
         self._queued = False
-        self._established = False
-        self._in_event = False
         self._admitted = False
         self.first_flight: FirstFlight | None = None
         self.tls_facts: TlsFacts | None = None
@@ -81,9 +74,13 @@ class TlsTransport(ForwardingTransport):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.BufferedProtocol`."""
         # uvloop's transports have the interface without the base class.
-        raw = self._raw = cast(asyncio.Transport, transport)
-        self.peer = peer_of(raw)
-        self.record = ConnectionRecord(self._owner.service, self.peer)
+        self.begin(cast(asyncio.Transport, transport), peer_of(transport))
+
+    def begin(self, raw: asyncio.Transport, peer: Peer) -> None:
+        """The connection is there, from `peer`: the one at the socket's other end, or the client
+        of whom a load balancer there tells."""
+        self._raw, self.peer = raw, peer
+        self.record = ConnectionRecord(self._owner.service, peer)
         self._admitted = self._owner.admit(self)
         if not self._admitted:
             self._closing = True
@@ -152,7 +149,6 @@ class TlsTransport(ForwardingTransport):
             front.connection_lost(exc)
         if self._admitted:
             self.record.end("connection reset" if exc is not None else "peer closed")
-            self.record.write()
             self._owner.closed(self)
         self._records = self._on_established = self._context = self.first_flight = None
         self._raw = None
@@ -223,23 +219,6 @@ class TlsTransport(ForwardingTransport):
         if not self._in_event:
             self._flush()
 
-    def close(self) -> None:
-        """Say close_notify, send what is queued, close."""
-        raw = self._say_farewell()
-        if raw is not None:
-            self._close_raw(raw)
-
-    def close_lingering(self) -> None:
-        """Close a connection whose peer may still be sending.
-
-        Closing a socket with unread input makes the kernel send a reset, which can destroy our
-        last reply on its way. So our side is shut, and input is discarded until the peer closes,
-        for at most `DISCARD_SECONDS`.
-        """
-        raw = self._say_farewell()
-        if raw is not None:
-            self._discard_input(raw)
-
     def resume_reading(self) -> None:
         """Deliver again, beginning with what was received meanwhile."""
         if not self._paused or self._closing:
@@ -249,14 +228,6 @@ class TlsTransport(ForwardingTransport):
         if self._established:
             # Not at once: the caller may be in the middle of handling an earlier piece.
             self._loop.call_soon(self._process_buffered)
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """As asyncio's transports answer; `ssl_object` and `sslcontext` are None in clear."""
-        if name == "ssl_object":
-            return self._records.tls if self._records is not None else default
-        if name == "sslcontext":
-            return self._records.tls.context if self._records is not None else default
-        return super().get_extra_info(name, default)
 
     # Inside.
 
@@ -393,31 +364,3 @@ class TlsTransport(ForwardingTransport):
         self._flush()
         if self._raw is not None:
             self._discard_input(self._raw)
-
-    def _say_farewell(self) -> asyncio.Transport | None:
-        if self._closing:
-            return None
-        self._closing = True
-        self._cancel_timer()
-        if self._records is not None and self._established:
-            self._records.say_close_notify()
-        self._flush()
-        return self._raw
-
-    def _end_event(self) -> None:
-        self._in_event = False
-        self._flush()
-
-    def _flush(self) -> None:
-        raw = self._raw
-        if raw is None:
-            return
-        if self._plain_output:
-            data = b"".join(self._plain_output)
-            self._plain_output.clear()
-        elif self._records is not None and self._records.outgoing.pending:
-            data = self._records.outgoing.read()
-        else:
-            return
-        self.record.bytes_out += len(data)
-        raw.write(data)
