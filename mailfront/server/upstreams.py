@@ -16,18 +16,22 @@ from cryptography import x509
 from mailfront.backend.upstream.connecting import Connector, told
 from mailfront.backend.upstream.routing import Routes
 from mailfront.backend.upstream.session import Administrator, UpstreamBackend, Words
+from mailfront.backend.upstream.smtp import SmtpRelay
 from mailfront.backend.upstream.words import ImapWords, PopWords
 from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.machine import machine_name
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.configuration.secret_file import read_secret_file
 from mailfront.configuration.upstream_list import Upstream, parse_upstreams
 from mailfront.errors import BackendError, ConfigurationError, PeerError
 from mailfront.interfaces.backend import Backend
+from mailfront.interfaces.mail_relay import MailRelay
 from mailfront.keystore.internal_token import InternalToken
-from mailfront.keystore.trust import TrustFlags
 from mailfront.tls.client_context import build_client_context
 
 _WORDS: dict[str, Words] = {"imap": ImapWords(), "pop": PopWords()}
+# Services whose mail may go in-line to other servers, and whether it comes from strangers.
+_RELAYING = {"imta": True, "submit": False}
 
 
 class Upstreams:
@@ -45,6 +49,12 @@ class Upstreams:
         self._connector = Connector(
             self._client_context, configuration.integer("service.upstream.timeout")
         )
+        our_name = configuration.string("service.hostname") or machine_name()
+        self._relays = {
+            service: SmtpRelay(upstreams, self._connector, our_name, judges_addresses=strangers)
+            for service, strangers in _RELAYING.items()
+            if (upstreams := self._upstreams_of(service))
+        }
 
     def backend(self, service: str, embedded: Backend) -> Backend:
         """The backend of `service`: upstreams, and `embedded` for those who have none."""
@@ -52,6 +62,10 @@ class Upstreams:
             _WORDS[service], self._routes[service].find, embedded, self._connector,
             self._administrator,
         )  # fmt: skip
+
+    def relay(self, service: str) -> MailRelay | None:
+        """Where the mail of `service` (imta, submit) goes; None for the store on this machine."""
+        return self._relays.get(service)
 
     def follow(self, token: InternalToken) -> None:
         """Trust the authorities that the keystore trusts for servers now; may be called in a
@@ -62,7 +76,8 @@ class Upstreams:
 
     def problems(self) -> list[str]:
         """What is wrong with upstreams, for the status."""
-        return [problem for routes in self._routes.values() for problem in routes.problems()]
+        problems = [problem for routes in self._routes.values() for problem in routes.problems()]
+        return problems + [each for relay in self._relays.values() for each in relay.problems()]
 
     async def examine(self) -> list[str]:
         """Try a connection to each upstream that options name; return what is wrong."""
@@ -77,11 +92,18 @@ class Upstreams:
                     (await self._connector.open(upstream)).transport.abort()
                 except (OSError, PeerError) as failure:
                     problems.append(f"service.{service}.upstream: {upstream}: {told(failure)}")
+        for service, relay in self._relays.items():
+            for upstream in self._upstreams_of(service):
+                try:
+                    (await relay.examine(upstream)).leave()
+                except (OSError, PeerError) as failure:
+                    problems.append(f"service.{service}.upstream: {upstream}: {told(failure)}")
         return problems
 
     def _upstreams_of(self, service: str) -> tuple[Upstream, ...]:
         option = f"service.{service}.upstream"
-        return parse_upstreams(self._configuration.string(option), (service,))
+        protocol = "smtp" if service in _RELAYING else service
+        return parse_upstreams(self._configuration.string(option), (protocol,))
 
     def _routes_of(self, service: str) -> Routes:
         protocols = (service,)
@@ -110,8 +132,7 @@ class Upstreams:
 
 
 def _authorities(token: InternalToken) -> list[x509.Certificate]:
-    records = token.inventory().records
-    return [record.certificate for record in records if TrustFlags.SERVERS in record.trust]
+    return [record.certificate for record in token.server_authorities()]
 
 
 def check_upstreams(

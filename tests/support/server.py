@@ -138,6 +138,13 @@ class MailServer:
             process.wait()
             raise
 
+    def kill(self) -> None:
+        """End the server as a crash would, without a word."""
+        assert self._process is not None, "the server is not running"
+        process, self._process = self._process, None
+        process.kill()
+        process.wait()
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server."""
         os.kill(self.pid, number)

@@ -116,13 +116,12 @@ class SmtpRelay:
     async def examine(self, upstream: Upstream, client: RelayClient | None = None) -> SmtpChannel:
         """Return a channel to this server. Raises `OSError` and `PeerError`."""
         channel = await SmtpChannel.open(self._connector, upstream, self._our_name, client)
-        offered = channel.opening.capabilities
         try:
-            self._require_addresses(upstream, offered)
+            self._require_addresses(upstream, channel.opening.attributes)
         except PeerError:
             channel.leave()
             raise
-        self._known[upstream] = (time.monotonic() + OFFER_LASTS, offered)
+        self._known[upstream] = (time.monotonic() + OFFER_LASTS, channel.opening.capabilities)
         return channel
 
     def ended(self, channel: SmtpChannel) -> None:
@@ -133,8 +132,8 @@ class SmtpRelay:
         """What is wrong with servers, for the status."""
         return self._balance.problems()
 
-    def _require_addresses(self, upstream: Upstream, offered: Capabilities) -> None:
-        if self._judges_addresses and not upstream.proxy_header and "ADDR" not in offered.xclient:
+    def _require_addresses(self, upstream: Upstream, attributes: frozenset[str]) -> None:
+        if self._judges_addresses and not upstream.proxy_header and "ADDR" not in attributes:
             raise UpstreamMailError(
                 "it cannot be told the addresses of clients: it offers us no XCLIENT (Postfix: "
                 "smtpd_authorized_xclient_hosts), and its URL does not end in ?proxy=v2"

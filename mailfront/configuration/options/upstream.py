@@ -31,9 +31,33 @@ def _upstream(service: str, title: str) -> tuple[Option, ...]:
     )
 
 
+def _relaying(service: str, mail: str, demand: str) -> Option:
+    return Option(
+        f"service.{service}.upstream",
+        UpstreamList(("smtp",)),
+        EMBEDDED,
+        f"Where {mail} goes. {EMBEDDED} to the mailboxes on this machine. Else to SMTP servers "
+        "that are equals, such as smtp://mta1 or smtps://mta1, divided by commas: they judge "
+        "sender and recipients, what they reply is passed on, and nothing is kept here. They are "
+        f"told the client by XCLIENT where they offer it; {demand}. TLS and parameters as in the "
+        "option for IMAP.",
+    )
+
+
 OPTIONS = (
     *_upstream("imap", "IMAP"),
     *_upstream("pop", "POP3"),
+    _relaying(
+        "submit",
+        "the mail that users submit",
+        "the user's name too, so that they need no login of their own",
+    ),
+    _relaying(
+        "imta",
+        "the mail from other servers",
+        "one that takes neither XCLIENT with ADDR nor a PROXY header (?proxy=v2) is not used, for "
+        "it might relay for strangers",
+    ),
     Option(
         "service.upstream.timeout",
         Integer(1, 300, "seconds"),

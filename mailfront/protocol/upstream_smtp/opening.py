@@ -94,7 +94,8 @@ class Opening:
     """One opening. `greeted` tells that the greeting was read; `client` is None where the server
     is only asked what it can do.
 
-    With `is_ready`, `refusal` is the server's refusal of this very client, or None.
+    With `is_ready`, `refusal` is the server's refusal of this very client, or None. `attributes`
+    are those of XCLIENT that the server offers to us; in the client's own session there are none.
     """
 
     def __init__(self, our_name: str, client: RelayClient | None, *, greeted: bool = False) -> None:
@@ -103,7 +104,7 @@ class Opening:
         self._greeted = greeted
         self._asked_capabilities = False
         self._introductions: list[str] | None = None
-        self.told_address = False
+        self.attributes: frozenset[str] = frozenset()
         self.told_login = False
         self.capabilities = Capabilities()
         self.refusal: RelayAnswer | None = None
@@ -136,11 +137,14 @@ class Opening:
                 self.refusal, self.is_ready = answer, True
                 return b""
             raise UpstreamMailError(f"it answers XCLIENT with {told(answer)}")
-        return self._introduce() if self._introductions else self._ehlo()
+        if self._introductions:
+            return self._introduce()
+        # What this EHLO says counts more than XCLIENT's HELO, in Postfix at least.
+        return self._ehlo(self._client.hello if self._client is not None else "")
 
-    def _ehlo(self) -> bytes:
+    def _ehlo(self, name: str = "") -> bytes:
         self._asked_capabilities = True
-        return f"EHLO {self._our_name}\r\n".encode("ascii")
+        return f"EHLO {name or self._our_name}\r\n".encode("ascii")
 
     def _introduce(self) -> bytes:
         if self._introductions is None:
@@ -151,7 +155,7 @@ class Opening:
         return f"{self._introductions.pop(0)}\r\n".encode("ascii")
 
     def _introduction(self) -> list[str]:
-        offered = self.capabilities.xclient
+        offered = self.attributes = self.capabilities.xclient
         if self._client is None or not offered:
             return []
         attributes = {
@@ -159,6 +163,5 @@ class Opening:
             for name, value in xclient_attributes(self._client).items()
             if name in offered
         }
-        self.told_address = "ADDR" in attributes
         self.told_login = "LOGIN" in attributes
         return list(xclient_commands(attributes))
