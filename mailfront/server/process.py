@@ -251,6 +251,8 @@ class _Server:
             await port.start()
         if self._link is not None:
             start_task(self._link.follow(self._stop), name="supervisor")
+            # The file may have changed since the supervisor read it.
+            await self._reloader.look(forced=True)
         _log.info("ready: %d ports", len(self._ports))
         on_ready(self._status)
         notify("READY=1")

@@ -231,8 +231,13 @@ class Supervisor:
             )  # fmt: skip
             self._counters.add("workers.restarted")
             await asyncio.sleep(pause)
-            if not self._stop.is_set():
-                await self._spawn(worker)
+            while not self._stop.is_set():
+                try:
+                    await self._spawn(worker)
+                    break
+                except OSError as failure:
+                    _log.error("%s cannot be started: %s", worker.name, failure)
+                    await asyncio.sleep(LONGEST_PAUSE)
 
     async def _follow(self) -> None:
         while not self._stop.is_set():

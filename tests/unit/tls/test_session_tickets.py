@@ -70,3 +70,16 @@ def test_keys_are_random_and_show_no_secret(clock: Clock) -> None:
     assert one.encryption != other.encryption
     assert repr(one.encryption) not in repr(one)
     assert "authentication" not in repr(one)
+
+
+def test_keys_in_use_begin_with_the_one_that_seals(clock: Clock) -> None:
+    keys = TicketKeys(clock)
+    (first,) = keys.in_use()
+    clock.now = 12 * HOUR
+    second, older = keys.in_use()
+    assert keys.is_sealing(second)
+    assert older is first
+    clock.now = 23 * HOUR
+    assert keys.in_use() == (second, first)
+    clock.now = 24 * HOUR
+    assert first not in keys.in_use()
