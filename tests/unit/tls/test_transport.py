@@ -159,6 +159,7 @@ class Connection:
         self.failures.append(reason)
 
     def closed(self, transport: TlsTransport) -> None:
+        transport.record.write()
         self.open -= 1
 
 
