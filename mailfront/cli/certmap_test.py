@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,13 +68,15 @@ def add_parser(subparsers: Subparsers) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a certificate; `refusal` is empty for a login."""
+    """What became of a certificate; `refusal` is empty for a login. `remedy` is what would make a
+    trusted one of it, if that is known."""
 
     certificate: x509.Certificate
     names: CertificateNames
     judged: ClientCertificate
     trace: MappingTrace | None
     refusal: str
+    remedy: str
 
     @property
     def user(self) -> str:
@@ -89,11 +92,11 @@ def run(arguments: argparse.Namespace) -> int:
     configuration = load_configuration(root.msg_conf)
     chain = read_certificates(Path(arguments.certificate))
     names = certificate_names(certificate_der(chain[0]))
-    judged = _judged(root, configuration, [certificate_der(each) for each in chain])
+    judged, remedy = _judged(root, configuration, chain)
     service = SERVICES[arguments.service]
     peer = Peer(arguments.address, 0, "", 0)
     trace, refusal = asyncio.run(_mapped(root, configuration, judged, service, peer))
-    outcome = Outcome(chain[0], names, judged, trace, refusal)
+    outcome = Outcome(chain[0], names, judged, trace, refusal, remedy)
     if arguments.json:
         print_json(_record(outcome, arguments.service))
     else:
@@ -102,16 +105,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _judged(
-    root: ServerRoot, configuration: Configuration, chain: Sequence[bytes]
-) -> ClientCertificate:
-    """Judge a chain as the TLS layer does what a client presents."""
+    root: ServerRoot, configuration: Configuration, chain: Sequence[x509.Certificate]
+) -> tuple[ClientCertificate, str]:
+    """Judge a chain as the TLS layer does what a client presents; with the remedy."""
     clients = ClientCertificates()
+    leaf, *rest = [certificate_der(each) for each in chain]
     with opened_keystore(root) as token:
         clients.load(configuration, token)
+        for_servers = token.server_authorities()
     if clients.trust is None:
         detail = "OpenSSL cannot be asked"
-        return ClientCertificate(chain[0], tuple(chain[1:]), CertificateFault.UNTRUSTED, detail)
-    return clients.trust.judge(chain[0], tuple(chain[1:]))
+        return ClientCertificate(leaf, tuple(rest), CertificateFault.UNTRUSTED, detail), ""
+    judged = clients.trust.judge(leaf, tuple(rest))
+    issuers = {certificate.issuer for certificate in chain}
+    for record in for_servers if judged.fault is CertificateFault.UNTRUSTED else ():
+        if record.certificate.subject in issuers:
+            command = f"msgcert set-trust {shlex.quote(record.nickname)} --trust server,client"
+            return judged, f"{record.nickname} is trusted for servers only: {command}"
+    return judged, ""
 
 
 async def _mapped(
@@ -137,6 +148,8 @@ def _print_steps(outcome: Outcome, service: str) -> None:
     for title, value in _facts(outcome.certificate, outcome.names):
         _print(title, value)
     _print("trust", _trust(outcome.judged))
+    if outcome.remedy:
+        _print("remedy", outcome.remedy)
     trace = outcome.trace
     if trace is not None and trace.mapping is not None:
         issuer = trace.mapping.issuer
@@ -208,6 +221,7 @@ def _record(outcome: Outcome, service: str) -> JsonValue:
         "trusted": outcome.judged.verified,
         "fault": outcome.judged.fault.value,
         "fault_detail": outcome.judged.detail,
+        "remedy": outcome.remedy,
         "mapping": None if mapping is None else mapping.name,
         "mapping_place": None if mapping is None else mapping.place,
         "searches": [

@@ -15,6 +15,7 @@ from pathlib import Path
 from mailfront.authentication import scram_verifier
 from mailfront.authentication.password import generate_password, hash_password, scheme_problem
 from mailfront.cli import user_keys
+from mailfront.cli.directory_access import is_ldap
 from mailfront.cli.output import JsonValue, print_json, print_line, print_message, print_table
 from mailfront.cli.prompt import add_password_arguments, new_password_from
 from mailfront.configuration.home import ServerRoot
@@ -207,6 +208,10 @@ def _add_password_choice(parser: argparse.ArgumentParser) -> None:
 def _users_ldif(arguments: argparse.Namespace) -> Path:
     root = ServerRoot.from_environment(getattr(arguments, "home", None))
     root.require_initialised()
+    if is_ldap(load_configuration(root.msg_conf)):
+        print_message(
+            f"warning: users are in LDAP (local.ugldaphost), {root.users_ldif} is not used"
+        )
     return root.users_ldif
 
 

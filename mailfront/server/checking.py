@@ -199,6 +199,8 @@ def _check_client_certificates(
     root: ServerRoot, configuration: Configuration, token: InternalToken, findings: Findings
 ) -> None:
     clients = ClientCertificates()
+    for authentication in clients.authentications.values():
+        authentication.takes_any = lambda: _pins_keys(root)
     try:
         clients.load(configuration, token)
     except OperatorError as failure:
@@ -207,6 +209,14 @@ def _check_client_certificates(
             ConfigurationError(failure.what, remedy=failure.remedy, file=file, line=failure.line)
         )
     findings.warnings += clients.warnings()
+
+
+def _pins_keys(root: ServerRoot) -> bool:
+    try:
+        return root.certmap_conf.exists() and read_certmap(root.certmap_conf).certmap.pins_keys
+    except OperatorError:
+        # Told with the rest of the file's mistakes.
+        return False
 
 
 def _check_names(configuration: Configuration, token: InternalToken, findings: Findings) -> None:

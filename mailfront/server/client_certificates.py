@@ -26,6 +26,7 @@ from mailfront.tls.client_ocsp import ClientOcsp, OcspUse
 from mailfront.tls.client_verification import ClientTrust
 
 GROUPS = ("smtp", "submit", "imap", "pop", "http")
+_LOGIN_GROUPS = GROUPS[1:]
 # A list that ends sooner is warned of, if it was to last longer than that.
 _WARN_BEFORE = timedelta(days=1)
 
@@ -51,6 +52,7 @@ class ClientCertificates:
         self._state: object = None
         self._lists: dict[bytes, _Known] = {}
         self._hard = True
+        self._only_door: tuple[str, ...] = ()
 
     def load(self, configuration: Configuration, token: InternalToken) -> None:
         """Follow options and keystore.
@@ -67,6 +69,11 @@ class ClientCertificates:
             self.problem = f"client certificates: {failure}"
             return
         self._loaded, self.problem, self._trust = True, "", trust
+        self._only_door = tuple(
+            group
+            for group in _LOGIN_GROUPS
+            if not configuration.boolean(f"service.{group}.allowpasswordlogin")
+        )
         refuses = configuration.string("local.ssl.invalidclientcert") == "alert"
         for group, authentication in self.authentications.items():
             authentication.follow(_asking(configuration, group), trust, refuses=refuses)
@@ -134,6 +141,13 @@ class ClientCertificates:
                 yield (
                     f"service.{group}.clientauth is require, and no CA is trusted for clients: "
                     "nobody can connect (`msgcert set-trust CA --trust client`)"
+                )
+        for group in self._only_door:
+            if not self.authentications[group].description:
+                yield (
+                    f"service.{group}.allowpasswordlogin is no, and clients are asked for no "
+                    "certificate: nobody can log in (`msgcert set-trust CA --trust client`, "
+                    f"service.{group}.clientauth)"
                 )
         if self._trust is not None and not self._trust.names_fit:
             yield "the CAs trusted for clients are too many to be named to clients"

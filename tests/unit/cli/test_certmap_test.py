@@ -16,6 +16,7 @@ from mailfront.configuration.home import ServerRoot
 from mailfront.directory.editing import add_entry
 from mailfront.errors import DirectoryUnavailableError
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.trust import TrustFlags
 from tests.support.client_authority import NOW, ClientAuthority, ClientIdentity
 from tests.support.keystores import PASSWORD, root_with_keystore
 
@@ -171,6 +172,20 @@ def test_a_directory_that_cannot_be_asked_decides_nothing(
     assert test(CA.issue("Ann", email=ANN)) == 1
     decision = steps(capsys)["decision"]
     assert decision == "no login: the directory cannot be asked now: no answer"
+
+
+def test_a_ca_that_is_trusted_for_servers_only_is_named_with_the_command_that_mends_it(
+    test: Test, root: ServerRoot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with InternalToken.open(root.certificate_database, PASSWORD) as token:
+        token.set_trust("staff", TrustFlags.SERVERS)
+    try:
+        assert test(CA.issue("Ann", email=ANN)) == 1
+    finally:
+        with InternalToken.open(root.certificate_database, PASSWORD) as token:
+            token.set_trust("staff", TrustFlags.CLIENTS)
+    remedy = "staff is trusted for servers only: msgcert set-trust staff --trust server,client"
+    assert steps(capsys)["remedy"] == remedy
 
 
 def test_an_unknown_service_is_wrong_usage(test: Test) -> None:

@@ -168,6 +168,15 @@ def test_users_are_listed_without_their_hashes(
     assert "letmein" not in table
 
 
+def test_where_users_are_in_ldap_the_file_is_said_to_be_of_no_use(
+    run: Run, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "config" / "msg.conf").write_text("local.ugldaphost = localhost\n")
+    assert run("add", "alice@example.test", "--generate") == 0
+    warning = capsys.readouterr().err.splitlines()[0]
+    assert warning.startswith("warning: users are in LDAP (local.ugldaphost)")
+
+
 def test_a_directory_that_is_no_server_root_is_refused(
     home: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,6 +115,27 @@ def test_a_requirement_that_nobody_can_meet_is_warned_of(
 
 
 @needs_bridge
+def test_services_that_nobody_can_log_in_to_are_warned_of(
+    token: InternalToken, tmp_path: Path
+) -> None:
+    clients = ClientCertificates()
+    only = {"service_imap_allowpasswordlogin": "no", "service_pop_allowpasswordlogin": "no"}
+    configuration = configured(tmp_path, **only, service_pop_clientauth="off")
+    clients.load(configuration, token)
+    assert [warning.partition(" is no")[0] for warning in clients.warnings()] == [
+        "service.imap.allowpasswordlogin",
+        "service.pop.allowpasswordlogin",
+    ]
+    token.add_authority("Staff CA", STAFF.certificate, "T")
+    clients.load(configuration, token)
+    [warning] = clients.warnings()
+    assert warning.startswith("service.pop.allowpasswordlogin is no, and clients are asked for no")
+    clients.authentications["pop"].takes_any = lambda: True
+    clients.load(configured(tmp_path, **only), token)
+    assert clients.warnings() == []
+
+
+@needs_bridge
 def test_lists_are_followed_and_parsed_once(
     token: InternalToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
