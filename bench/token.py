@@ -2,8 +2,9 @@
 
 A session that is logged in asks NOOP while handshakes come at a steady rate: first none, then with
 the key of the database, with that of a SoftHSM token, and with that token made to take 20 ms for a
-signature. Then handshakes by CPU second of the server, one key after the other. Nothing is
-asserted.
+signature. Then handshakes by CPU second of the server, one key after the other: in the database,
+on the token, and in the database with the token signing for it (`modutil -default`). With `--soak`
+instead 24,000 handshakes with keys of the token, and what they leave behind. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from bench.processes import cpu_seconds
 from mailfront.keystore.passwords import write_password
 from tests.support.server import ALICE, MailServer, make_server_root, run_command
 from tests.support.token_site import TokenSite
+from tests.support.token_soak import soak
 
 SLOW_MILLISECONDS = 20
 PER_SECOND = 40
@@ -36,13 +38,16 @@ _OPTIONS = {
     "service.handshakesperminute": "0",
     "service.maxhandshakesperaddress": "0",
 }
-# Nicknames, and what keys they have.
+# Nicknames, what the token is the default for, and what keys they have.
 _KEYS = (
-    ("pop-cert", "database, EC P-256"),
-    ("HSM One:slow", "token (SoftHSM), EC P-256"),
-    ("rsa", "database, RSA 2048"),
-    ("HSM One:slow-rsa", "token (SoftHSM), RSA 2048"),
+    ("pop-cert", "", "database, EC P-256"),
+    ("HSM One:slow", "", "token (SoftHSM), EC P-256"),
+    ("pop-cert", "EC", "accelerator (SoftHSM), EC P-256"),
+    ("rsa", "", "database, RSA 2048"),
+    ("HSM One:slow-rsa", "", "token (SoftHSM), RSA 2048"),
+    ("rsa", "RSA", "accelerator (SoftHSM), RSA 2048"),
 )
+_SOAK_STEPS, _SOAK_EACH = 12, 2000
 
 
 def main() -> None:
@@ -52,6 +57,21 @@ def main() -> None:
         with site.visible():
             _measure_latency(site, Path(directory, "slow"))
             _measure_cost(site, Path(directory, "cost"))
+
+
+def soak_main() -> None:
+    """Print what 24,000 handshakes leave behind."""
+    with tempfile.TemporaryDirectory(prefix="mailfront-bench-") as directory:
+        site = TokenSite(Path(directory, "tokens"))
+        names = "HSM One:slow, HSM One:slow-rsa"
+        with site.visible(), _server(Path(directory, "soak"), site, names, shimmed=True) as server:
+            print("handshakes  signatures  sessions open  opened  resident KiB  files")
+            for sample in soak(site, server, "pops", _SOAK_STEPS, _SOAK_EACH):
+                print(
+                    f"{sample.handshakes:10}  {sample.signatures:10}  {sample.sessions:13}"
+                    f"  {sample.sessions_opened:6}  {sample.resident // 1024:12}  {sample.files:5}",
+                    flush=True,
+                )
 
 
 def _measure_latency(site: TokenSite, path: Path) -> None:
@@ -124,8 +144,8 @@ def _shake(port: int, context: ssl.SSLContext) -> None:
 
 def _measure_cost(site: TokenSite, path: Path) -> None:
     print("full handshakes a CPU second of the server, POP3 with implicit TLS")
-    for number, (nickname, name) in enumerate(_KEYS):
-        with _server(path / str(number), site, nickname, shimmed=False) as server:
+    for number, (nickname, default, name) in enumerate(_KEYS):
+        with _server(path / str(number), site, nickname, shimmed=False, default=default) as server:
             _shake_often(server.ports["pops"])
             before = cpu_seconds(server.pid)
             _shake_often(server.ports["pops"])
@@ -153,7 +173,9 @@ def _shake_often(port: int) -> None:
 
 
 @contextmanager
-def _server(path: Path, site: TokenSite, nickname: str, *, shimmed: bool) -> Iterator[MailServer]:
+def _server(
+    path: Path, site: TokenSite, nickname: str, *, shimmed: bool, default: str = ""
+) -> Iterator[MailServer]:
     path.parent.mkdir(exist_ok=True)
     make_server_root(path)
     server = MailServer(path, {**_OPTIONS, "local.pop.sslnicknames": nickname})
@@ -166,5 +188,7 @@ def _server(path: Path, site: TokenSite, nickname: str, *, shimmed: bool) -> Ite
     run_command(
         "msgcert", "add-selfsign-cert", "--home", str(path), "--keytype", "rsa", "rsa"
     ).check_returncode()
+    if default:
+        site.command(server, "modutil", "-default", "softhsm", "-mechanisms", default)
     with server:
         yield server

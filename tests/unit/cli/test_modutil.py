@@ -105,7 +105,10 @@ def test_the_default_for_mechanisms_is_set_and_taken_back(
 ) -> None:
     run("-add", "softhsm", "-libfile", str(hsm.library))
     assert run("-default", "softhsm", "-mechanisms", "RSA") == 0
-    assert "do not use it yet" in capsys.readouterr().err
+    assert "no effect" not in capsys.readouterr().err
+    assert run("-default", "softhsm", "-mechanisms", "AES") == 0
+    assert "AES has no effect" in capsys.readouterr().err
+    assert run("-undefault", "softhsm", "-mechanisms", "AES") == 0
     assert run("-default", "softhsm", "-mechanisms", "EC") == 0
     assert find_module(installed_modules(root), "softhsm").default_for == ("RSA", "EC")
     assert run("-undefault", "softhsm", "-mechanisms", "RSA") == 0
