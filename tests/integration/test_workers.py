@@ -10,11 +10,14 @@ import signal
 import smtplib
 import socket
 import subprocess
+import urllib.request
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import NewServer
 from tests.support.dialogue import unverified_context
-from tests.support.ports import LOOPBACK
+from tests.support.ports import LOOPBACK, free_ports
 from tests.support.server import ALICE, BOB, MailServer
 from tests.support.waiting import eventually
 
@@ -130,6 +133,56 @@ def test_two_workers_are_one_server(new_server: NewServer, tmp_path: Path) -> No
         server.signal(signal.SIGHUP)
         eventually(lambda: len(certificates(server)) == 1, "both present the new certificate")
     assert "Traceback" not in server.log
+
+
+def test_systemd_is_told_once_when_all_accept_and_once_when_they_stop(
+    new_server: NewServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(path))
+        channel.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        with new_server(TWO) as server:
+            assert channel.recv(100) == b"READY=1"
+            assert len(workers(server)) == 2
+        assert channel.recv(100) == b"STOPPING=1"
+        channel.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            channel.recv(100)
+
+
+def test_webmail_and_its_sessions_are_with_one_worker(new_server: NewServer) -> None:
+    with new_server(TWO) as server:
+        port = server.ports["https"]
+        owners = set()
+        for _ in range(12):
+            plain = socket.create_connection((LOOPBACK, port), timeout=20)
+            with unverified_context().wrap_socket(plain, server_hostname="localhost") as channel:
+                channel.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert channel.recv(100).startswith(b"HTTP/1.1 ")
+                owners.add(owner(server, port, channel))
+        assert len(owners) == 1
+        assert owners < set(workers(server))
+
+
+def test_metrics_are_those_of_all_workers(new_server: NewServer) -> None:
+    (port,) = free_ports(1)
+    with new_server(TWO | {"service.admin.port": str(port)}) as server:
+        sessions = at_each(server, ALICE)
+
+        def connections() -> float:
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=20) as answer:
+                lines = answer.read().decode().splitlines()
+            (line,) = (
+                each for each in lines if each.startswith('mailfront_connections{port="imaps:')
+            )
+            return float(line.rpartition(" ")[2])
+
+        eventually(lambda: connections() == 2, "both sessions are counted")
+        for client in sessions.values():
+            client.logout()
+        eventually(lambda: connections() == 0, "they are gone")
 
 
 def certificates(server: MailServer) -> set[bytes]:

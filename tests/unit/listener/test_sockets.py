@@ -70,3 +70,12 @@ def test_a_port_that_needs_a_privilege_says_so(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(ListenError, match="CAP_NET_BIND_SERVICE"):
         listening(LOOPBACK, 143)
+
+
+def test_a_shared_port_is_shared_with_those_that_share_it_too() -> None:
+    def shared(port: int = 0) -> socket.socket:
+        option = "service.imap.port"
+        return bind(LOOPBACK, port, option=option, client_speaks_first=False, shared=True)
+
+    with shared() as one, shared(one.getsockname()[1]), pytest.raises(ListenError):
+        listening(LOOPBACK, one.getsockname()[1])

@@ -17,6 +17,7 @@ def test_names_and_defaults() -> None:
         "service.logintimeout": "60",
         "service.badcommandlimit": "20",
         "service.draintimeout": "10",
+        "service.workers": "1",
         "service.eventloop": "uvloop",
         "local.serveruid": "",
     }
