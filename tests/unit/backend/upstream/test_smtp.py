@@ -1,0 +1,314 @@
+"""Transactions with a server behind us that misbehaves in every way it can, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import cast
+
+import pytest
+
+from mailfront.backend.upstream.connecting import Connector, Conversation, UpstreamConnection
+from mailfront.backend.upstream.smtp import SmtpRelay
+from mailfront.configuration.upstream_list import Upstream, parse_upstreams
+from mailfront.errors import BackendError
+from mailfront.interfaces.mail_relay import RelayAnswer, RelayClient, RelayedMail, RelayOffer
+from mailfront.interfaces.peer import Peer
+from mailfront.tls.client_transport import ClientTransport
+
+CLIENT = RelayClient(Peer("192.0.2.7", 40000, "192.0.2.1", 25), None, "mx.example", extended=True)
+MAIL = RelayedMail("a@example.org")
+EHLO = b"250-mta\r\n250-SIZE 100000\r\n250-8BITMIME\r\n250 XCLIENT ADDR\r\n"
+ANSWERS = {
+    b"EHLO": EHLO,
+    b"XCLI": b"220 mta\r\n",
+    b"MAIL": b"250 2.1.0 Ok\r\n",
+    b"RCPT": b"250 2.1.5 Ok\r\n",
+    b"RSET": b"250 2.0.0 Ok\r\n",
+    b"DATA": b"354 go on\r\n",
+    b"\r\n.\r\n": b"250 2.0.0 queued\r\n",
+}
+
+
+class Server:
+    """The other end of one connection; `answers` by command, None closes."""
+
+    def __init__(self, answers: dict[bytes, bytes | None]) -> None:
+        self.conversation = Conversation()
+        self.received = b""
+        self.aborted = self.closed = False
+        self._answers: dict[bytes, bytes | None] = {**ANSWERS, **answers}
+        self.says(self._answers.get(b"", b"220 mta\r\n"))
+
+    def says(self, answer: bytes | None) -> None:
+        if answer is None:
+            self.conversation.connection_lost(None)
+        elif answer:
+            self.conversation.data_received(answer)
+
+    # What `ClientTransport` has.
+
+    def write(self, data: bytes) -> None:
+        self.received += data
+        key = b"\r\n.\r\n" if data.endswith(b"\r\n.\r\n") else data[:4]
+        if key in self._answers:
+            self.says(self._answers[key])
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None:
+        """Nothing is buffered here."""
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+        self.conversation.connection_lost(None)
+
+    session = None
+
+    @property
+    def verbs(self) -> list[bytes]:
+        return [line[:4] for line in self.received.split(b"\r\n") if line]
+
+
+class Servers(Connector):
+    """Gives connections to servers of this process, one after the other."""
+
+    def __init__(self, *answers: dict[bytes, bytes | None] | None) -> None:
+        super().__init__(lambda: pytest.fail("no TLS here"), timeout=5)
+        self._answers = list(answers)
+        self.opened: list[Server] = []
+
+    async def open(self, upstream: Upstream, header: bytes = b"") -> UpstreamConnection:
+        answers = self._answers.pop(0) if self._answers else {}
+        if answers is None:
+            raise ConnectionRefusedError
+        server = Server(answers)
+        self.opened.append(server)
+        transport = cast(ClientTransport, server)
+        return UpstreamConnection(upstream, transport, server.conversation, greeted=False)
+
+
+def relay(
+    connector: Connector, url: str = "smtp://127.0.0.1", *, strangers: bool = True
+) -> SmtpRelay:
+    upstreams = parse_upstreams(url, ("smtp",))
+    return SmtpRelay(upstreams, connector, "front.test", judges_addresses=strangers)
+
+
+async def test_one_connection_serves_one_transaction_after_the_other() -> None:
+    servers = Servers()
+    conversation = relay(servers).conversation(CLIENT)
+    for _ in range(2):
+        assert (await conversation.mail(MAIL)).accepts
+        assert (await conversation.recipient("b@example.test")).accepts
+        assert (await conversation.data()).code == 354
+        assert await conversation.send(b"Subject: x\r\n\r") is None
+        answer = await conversation.finish(b"\n.dot\r\n")
+        assert answer == RelayAnswer(250, ("2.0.0 queued",))
+    conversation.drop()
+    [server] = servers.opened
+    assert server.verbs[:3] == [b"EHLO", b"XCLI", b"EHLO"]
+    assert server.received.count(b"Subject: x\r\n\r\n..dot\r\n.\r\n") == 2
+    assert server.verbs[-1] == b"QUIT"
+    assert server.closed
+    assert not server.aborted
+
+
+async def test_a_transaction_that_was_given_up_is_reset_there_too() -> None:
+    servers = Servers()
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    await conversation.mail(MAIL)
+    assert servers.opened[0].verbs[3:] == [b"MAIL", b"RSET", b"MAIL"]
+
+
+async def test_a_connection_that_went_stale_is_replaced_before_a_transaction_begins() -> None:
+    for last_words in (b"421 4.4.2 idle\r\n", None, b"250 what\r\n"):
+        servers = Servers()
+        conversation = relay(servers).conversation(CLIENT)
+        await conversation.mail(RelayedMail("first@example.org"))
+        await conversation.recipient("b@example.test")
+        await conversation.data()
+        await conversation.finish(b"")
+        servers.opened[0].says(last_words)
+        assert (await conversation.mail(MAIL)).accepts
+        assert len(servers.opened) == 2
+        assert servers.opened[0].verbs.count(b"MAIL") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, b"252 perhaps\r\n", b"354 go on\r\n", b"530 5.7.0 log in\r\n", b"nonsense\r\n"]
+)
+@pytest.mark.parametrize("command", [b"MAIL", b"RCPT", b"DATA", b"\r\n.\r\n"])
+async def test_what_is_no_answer_to_what_was_asked_is_a_failure_and_the_end(
+    command: bytes, wrong: bytes | None
+) -> None:
+    if command == b"DATA" and wrong == b"354 go on\r\n":
+        wrong = b"250 go on\r\n"
+    servers = Servers({command: wrong})
+    conversation = relay(servers).conversation(CLIENT)
+    with pytest.raises(BackendError):  # noqa: PT012
+        await conversation.mail(MAIL)
+        await conversation.recipient("b@example.test")
+        await conversation.data()
+        await conversation.finish(b"x\r\n")
+    assert servers.opened[0].aborted
+    # The transaction is lost: it does not go on over another connection.
+    for step in (conversation.recipient("b@example.test"), conversation.data()):
+        with pytest.raises(BackendError):
+            await step
+    with pytest.raises(BackendError):
+        await conversation.finish(b"")
+    assert len(servers.opened) == 1
+
+
+async def test_an_acceptance_before_the_end_is_never_one() -> None:
+    servers = Servers()
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    await conversation.recipient("b@example.test")
+    await conversation.data()
+    servers.opened[0].says(b"250 2.0.0 queued already\r\n")
+    with pytest.raises(BackendError):
+        await conversation.finish(b"x\r\n")
+    assert servers.opened[0].aborted
+    assert b"\r\n.\r\n" not in servers.opened[0].received
+
+
+async def test_an_answer_too_many_is_not_taken_for_the_next() -> None:
+    servers = Servers({b"RCPT": b"550 5.1.1 no\r\n250 2.1.5 yes\r\n"})
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    assert (await conversation.recipient("b@example.test")).code == 550
+    with pytest.raises(BackendError):
+        await conversation.recipient("c@example.test")
+
+
+@pytest.mark.parametrize("at_the_end", [True, False])
+async def test_a_refusal_before_the_end_is_passed_on_and_the_rest_not_sent(
+    at_the_end: bool,
+) -> None:
+    servers = Servers()
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    await conversation.recipient("b@example.test")
+    await conversation.data()
+    servers.opened[0].says(b"552 5.3.4 too large\r\n")
+    answer = await (conversation.finish if at_the_end else conversation.send)(b"rest\r\n")
+    assert answer == RelayAnswer(552, ("5.3.4 too large",))
+    assert servers.opened[0].aborted
+    assert b"rest" not in servers.opened[0].received
+
+
+async def test_a_message_without_its_end_is_aborted() -> None:
+    servers = Servers()
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    await conversation.recipient("b@example.test")
+    await conversation.data()
+    await conversation.send(b"x\r\n")
+    conversation.drop()
+    assert servers.opened[0].aborted
+    assert not servers.opened[0].received.endswith(b".\r\n")
+
+
+async def test_it_sends_no_more_than_is_taken() -> None:
+    servers = Servers()
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    await conversation.recipient("b@example.test")
+    await conversation.data()
+    servers.opened[0].conversation.pause_writing()
+    sending = asyncio.ensure_future(conversation.send(b"x\r\n"))
+    await asyncio.sleep(0)
+    assert not sending.done()
+    servers.opened[0].conversation.resume_writing()
+    assert await sending is None
+
+
+async def test_the_next_server_is_asked_and_the_failure_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    servers = Servers({b"": b"554 5.3.2 not now\r\n"}, None, {})
+    behind = relay(servers, "smtp://127.0.0.1,smtp://127.0.0.2,smtp://127.0.0.3")
+    with caplog.at_level(logging.ERROR):
+        assert (await behind.conversation(CLIENT).mail(MAIL)).accepts
+    assert "it greets with 554 5.3.2 not now" in caplog.text
+    assert len(behind.problems()) == 2
+
+
+async def test_none_that_answers_is_a_temporary_failure() -> None:
+    behind = relay(Servers(None, None))
+    for _ in range(2):
+        with pytest.raises(BackendError) as failure:
+            await behind.conversation(CLIENT).mail(MAIL)
+        assert failure.value.temporary
+    assert behind.problems() == ["upstream 127.0.0.1:25: connection refused"]
+
+
+async def test_a_server_that_cannot_be_told_the_address_gets_no_mail_of_strangers() -> None:
+    no_xclient: dict[bytes, bytes | None] = {b"EHLO": b"250-mta\r\n250 SIZE\r\n"}
+    with pytest.raises(BackendError):
+        await relay(Servers(no_xclient)).conversation(CLIENT).mail(MAIL)
+    told = relay(Servers(no_xclient), "smtp://127.0.0.1?proxy=v2")
+    assert (await told.conversation(CLIENT).mail(MAIL)).accepts
+    of_users = relay(Servers(no_xclient), strangers=False)
+    assert (await of_users.conversation(CLIENT).mail(MAIL)).accepts
+
+
+async def test_the_refusal_of_a_client_is_its_answer_to_mail() -> None:
+    servers = Servers({b"XCLI": b"554 5.7.1 on a list\r\n"})
+    conversation = relay(servers).conversation(CLIENT)
+    assert await conversation.mail(MAIL) == RelayAnswer(554, ("5.7.1 on a list",))
+    with pytest.raises(BackendError):
+        await conversation.recipient("b@example.test")
+
+
+def ehlo(*words: str) -> dict[bytes, bytes | None]:
+    return {b"EHLO": "".join(f"250-{word}\r\n" for word in ("mta", *words)).encode() + b"250 X\r\n"}
+
+
+async def test_what_is_offered_is_what_all_do_and_asked_for_once() -> None:
+    servers = Servers(ehlo("SIZE 12048", "8BITMIME", "SMTPUTF8", "XCLIENT ADDR"))
+    behind = relay(servers)
+    for _ in range(3):
+        assert await behind.offer() == RelayOffer(10_000, eight_bit=True, utf8=True)
+    assert len(servers.opened) == 1
+    assert servers.opened[0].verbs == [b"EHLO", b"QUIT"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "offer"),
+    [
+        (ehlo("SIZE", "XCLIENT ADDR"), RelayOffer(None, eight_bit=False, utf8=False)),
+        (ehlo("SIZE 5", "8BITMIME", "XCLIENT ADDR"), RelayOffer(0, eight_bit=True, utf8=False)),
+        (None, RelayOffer()),
+    ],
+)
+async def test_what_is_offered_is_no_more_than_is_known(
+    answers: dict[bytes, bytes | None] | None, offer: RelayOffer
+) -> None:
+    assert await relay(Servers(answers)).offer() == offer
+
+
+async def test_a_flood_without_question_is_not_kept() -> None:
+    servers = Servers()
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    for _ in range(100):
+        servers.opened[0].says(b"250 x\r\n" * 10_000)
+    with pytest.raises(BackendError):
+        await conversation.recipient("b@example.test")
+
+
+async def test_a_cancelled_command_ends_the_connection() -> None:
+    servers = Servers({b"RCPT": b""})
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    asking = asyncio.ensure_future(conversation.recipient("b@example.test"))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert servers.opened[0].aborted

@@ -1,0 +1,77 @@
+"""Commands made anew, and data that ends where we end it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailfront.errors import UpstreamMailError
+from mailfront.interfaces.mail_relay import RelayedMail
+from mailfront.protocol.smtp.data_reader import DataReader
+from mailfront.protocol.upstream_smtp.commands import (
+    TRACE_ALLOWANCE,
+    DataStuffing,
+    mail_command,
+    recipient_command,
+)
+from mailfront.protocol.upstream_smtp.opening import Capabilities
+
+NOTHING = Capabilities()
+ALL = Capabilities(size=True, eight_bit=True, utf8=True, auth=True)
+
+
+def test_mail_has_the_parameters_that_are_offered() -> None:
+    mail = RelayedMail("alice@example.test", 1000, eight_bit=True, utf8=True)
+    assert mail_command(mail, ALL, "al+ice@example.test") == (
+        b"MAIL FROM:<alice@example.test> SIZE=%d BODY=8BITMIME SMTPUTF8 "
+        b"AUTH=al+2Bice@example.test\r\n" % (1000 + TRACE_ALLOWANCE)
+    )
+    assert mail_command(RelayedMail("", 1000), NOTHING, "alice") == b"MAIL FROM:<>\r\n"
+
+
+@pytest.mark.parametrize(
+    "mail", [RelayedMail("a@b.test", eight_bit=True), RelayedMail("a@b.test", utf8=True)]
+)
+def test_mail_that_needs_what_is_not_offered_does_not_go(mail: RelayedMail) -> None:
+    with pytest.raises(UpstreamMailError):
+        mail_command(mail, NOTHING)
+
+
+@pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x7f"])
+def test_an_address_never_becomes_two_commands(character: str) -> None:
+    address = f"a{character}b@example.test"
+    with pytest.raises(UpstreamMailError):
+        recipient_command(address)
+    with pytest.raises(UpstreamMailError):
+        mail_command(RelayedMail(address), ALL)
+
+
+def test_a_recipient_is_named() -> None:
+    assert recipient_command('"a b"@example.test') == b'RCPT TO:<"a b"@example.test>\r\n'
+    assert recipient_command("ü@example.test") == "RCPT TO:<ü@example.test>\r\n".encode()
+
+
+@given(
+    st.lists(st.sampled_from([b".", b"..", b"a", b"", b".\x80", b"text"]), max_size=12),
+    st.lists(st.integers(0, 60), max_size=6),
+)
+def test_a_reader_gets_the_message_back_and_nothing_behind_it(
+    lines: list[bytes], cuts: list[int]
+) -> None:
+    message = b"".join(line + b"\r\n" for line in lines)
+    stuffing = DataStuffing()
+    places = [0, *sorted(min(cut, len(message)) for cut in cuts), len(message)]
+    pieces = [message[one:two] for one, two in pairwise(places)]
+    sent = b"".join(stuffing.stuff(piece) for piece in pieces) + stuffing.end()
+    reader = DataReader()
+    assert reader.feed(sent) == message
+    assert reader.finished
+    assert reader.leftover == b""
+
+
+def test_a_last_line_without_its_end_gets_one() -> None:
+    stuffing = DataStuffing()
+    assert stuffing.stuff(b"x") + stuffing.end() == b"x\r\n.\r\n"
