@@ -12,9 +12,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from mailfront.configuration.msg_conf import Configuration
 from mailfront.listener.service_port import PortSettings
+from mailfront.server.ports import planned_ports
 from mailfront.server.wiring import BoundPort
 from mailfront.server.worker_place import WorkerPlace
 from mailfront.sharing.given_keys import of_plain, plain
@@ -37,7 +38,7 @@ class Handover:
             "root": str(self.root),
             "place": asdict(self.place),
             "settings": dict(self.settings),
-            "ports": [[_plain_port(port), descriptor] for port, descriptor in self.ports],
+            "ports": [[port.name, port.address, descriptor] for port, descriptor in self.ports],
             "keys": plain(self.keys),
         }
         return json.dumps(record).encode() + b"\n"
@@ -46,11 +47,17 @@ class Handover:
     def of_line(cls, line: bytes) -> Handover:
         """Return what was sent."""
         record = json.loads(line)
+        # The same options make the same ports there as here.
+        planned = planned_ports(Configuration.of(record["settings"]))
+        settings = {(port.name, port.address): port for port in planned}
         return cls(
             root=Path(record["root"]),
             place=WorkerPlace(**record["place"]),
             settings=record["settings"],
-            ports=[(_port(port), descriptor) for port, descriptor in record["ports"]],
+            ports=[
+                (settings[name, address], descriptor)
+                for name, address, descriptor in record["ports"]
+            ],
             keys=of_plain(record["keys"]),
         )
 
@@ -73,11 +80,3 @@ def keys_line(keys: Sequence[TicketKey]) -> bytes:
 def keys_of_line(line: bytes) -> list[TicketKey]:
     """Return the keys that `keys_line` told of."""
     return of_plain(json.loads(line))
-
-
-def _plain_port(port: PortSettings) -> dict[str, Any]:
-    return {**asdict(port), "busy_reply": port.busy_reply.decode("ascii")}
-
-
-def _port(record: Mapping[str, Any]) -> PortSettings:
-    return PortSettings(**{**record, "busy_reply": record["busy_reply"].encode("ascii")})
