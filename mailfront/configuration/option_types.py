@@ -249,6 +249,33 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
+class Networks:
+    """Networks of IP addresses divided by commas, or nothing; never all addresses there are."""
+
+    description: str = "list of IP addresses and networks (10.0.0.0/24) divided by commas, or empty"
+
+    def parse(self, text: str) -> str:
+        """Return the networks in their normal form, divided by commas; an address is one of one."""
+        names = Names().parse(text)
+        try:
+            networks = [ipaddress.ip_network(name) for name in names]
+        except ValueError:
+            raise BadValueError(
+                "expected IP addresses or networks such as 192.0.2.7 or 10.0.0.0/24 or "
+                "2001:db8::/64, divided by commas, with no bits beyond a network's own"
+            ) from None
+        if any(network.prefixlen == 0 for network in networks):
+            raise BadValueError("a network of every address is everybody")
+        if len(set(networks)) != len(networks):
+            raise BadValueError("a network stands in the list twice")
+        return ",".join(map(str, networks))
+
+    def text(self, value: Value) -> str:
+        """Return the networks."""
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
 class RelativePath:
     """A path inside the server root, or one of a few words that stand for something else."""
 

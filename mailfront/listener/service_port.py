@@ -8,11 +8,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from mailfront.errors import KeystoreError
 from mailfront.listener.handshake_turns import HandshakeTurns
 from mailfront.listener.limits import ConnectionLimits
+from mailfront.listener.proxy_opening import ProxyGate
 from mailfront.listener.sockets import BACKLOG
 from mailfront.observability.connection_record import quoted
 from mailfront.observability.counters import Counters
@@ -41,7 +43,8 @@ class Stoppable(Protocol):
 class PortSettings:
     """What a port is: `service` chooses certificate and limits, `name` is for people, `option`
     is the option that sets the port number, `busy_reply` what a refused client is told; the ports
-    of one `group` share `maximum_sessions`."""
+    of one `group` share `maximum_sessions`. `proxies` are the networks of the load balancers that
+    alone may connect and tell of clients; None: clients connect themselves."""
 
     service: str
     name: str
@@ -53,6 +56,7 @@ class PortSettings:
     maximum_sessions: int
     busy_reply: bytes = b""
     group: str = ""
+    proxies: str | None = None
 
 
 class ServicePort:
@@ -85,6 +89,10 @@ class ServicePort:
         self._counters = counters
         self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
+        self._gate: ProxyGate | None = None
+        if settings.proxies is not None:
+            refused = partial(counters.add, f"{self.service}.refused")
+            self._gate = ProxyGate(settings.proxies, self, refused)
 
     @property
     def bound_port(self) -> int:
@@ -98,8 +106,12 @@ class ServicePort:
         # The loop listens anew, with 100 places unless told otherwise: in a burst of connections
         # each one too many would wait a second for its next attempt.
         self._server = await loop.create_server(
-            lambda: TlsTransport(self, loop), sock=self._listener, backlog=BACKLOG
+            partial(self.protocol, loop), sock=self._listener, backlog=BACKLOG
         )
+
+    def protocol(self, loop: asyncio.AbstractEventLoop) -> asyncio.BufferedProtocol:
+        """What a connection that was accepted begins with."""
+        return TlsTransport(self, loop) if self._gate is None else self._gate.opening(loop)
 
     def stop_accepting(self) -> None:
         """Accept no more; connections go on."""
@@ -110,6 +122,8 @@ class ServicePort:
 
     def stop_sessions(self) -> None:
         """Ask every session to end when its running command is finished."""
+        if self._gate is not None:
+            self._gate.cut()
         for transport in list(self.connections):
             protocol = transport.front_protocol
             if protocol is None:

@@ -74,6 +74,10 @@ def check_live(configuration: Configuration, token: CredentialSource) -> Iterato
             port.service == "http" or not offers_starttls(configuration, port.service)
         ):
             continue
+        if port.proxies is not None:
+            behind = "not examined: it serves load balancers alone (mailfront doctor examines them)"
+            yield LivePort(port.name, None, (), (behind,))
+            continue
         context = contexts.slots[port.service].current
         if context is None:
             problem = contexts.slots[port.service].problem

@@ -60,6 +60,7 @@ def planned_ports(configuration: Configuration) -> list[PortSettings]:
             maximum_sessions=configuration.integer(f"service.{kind.group}.maxsessions"),
             busy_reply=kind.busy_reply,
             group=kind.group,
+            proxies=_proxies(kind.group, configuration),
         )
         for kind in KINDS
         if _is_enabled(kind, configuration)
@@ -68,9 +69,16 @@ def planned_ports(configuration: Configuration) -> list[PortSettings]:
 
 
 def check_distinct(ports: Sequence[PortSettings]) -> None:
-    """Raise `ConfigurationError` if two services want the same port, naming both options."""
+    """Raise `ConfigurationError` if two services want the same port, naming both options, or if
+    nobody could connect to a port."""
     options: dict[tuple[str, int], str] = {}
     for port in ports:
+        if port.proxies == "":
+            raise ConfigurationError(
+                f"service.{port.group}.proxyprotocol is yes, but no load balancer is trusted",
+                remedy="name the addresses of your load balancers: "
+                "configutil -o service.proxynetworks -v ADDRESS,ADDRESS",
+            )
         other = options.setdefault((port.address, port.port), port.option)
         if other != port.option:
             raise ConfigurationError(
@@ -82,6 +90,12 @@ def check_distinct(ports: Sequence[PortSettings]) -> None:
 def offers_starttls(configuration: Configuration, service: str) -> bool:
     """Whether the clear ports of `service` offer an upgrade to TLS."""
     return service not in _TLS_SWITCH or configuration.boolean(f"service.{service}.sslusessl")
+
+
+def _proxies(group: str, configuration: Configuration) -> str | None:
+    if not configuration.boolean(f"service.{group}.proxyprotocol"):
+        return None
+    return configuration.string("service.proxynetworks")
 
 
 def _is_enabled(kind: _Kind, configuration: Configuration) -> bool:

@@ -87,6 +87,18 @@ def client_authentication(service: str, title: str, default: str = "request") ->
     )
 
 
+def proxy_protocol(service: str, title: str) -> Option:
+    """Return the option that puts a service's ports behind load balancers."""
+    return Option(
+        f"service.{service}.proxyprotocol",
+        Boolean(),
+        "no",
+        f"Whether load balancers stand before all ports of {title}. With yes only addresses of "
+        "service.proxynetworks may connect, and each connection must begin with a PROXY header, "
+        "version 1 or 2, which tells the client's address.",
+    )
+
+
 def use_tls(service: str, title: str, command: str) -> Option:
     """Return the option that turns TLS off altogether."""
     return Option(

@@ -9,6 +9,7 @@ from mailfront.configuration.options.common import (
     client_authentication,
     enable,
     maximum_sessions,
+    proxy_protocol,
     tls_ports,
 )
 
@@ -24,6 +25,7 @@ OPTIONS = (
     *tls_ports("http", 443, "webmail (HTTPS)"),
     maximum_sessions("http", 6000, "webmail"),
     client_authentication("http", "webmail"),
+    proxy_protocol("http", "webmail"),
     Option(
         "service.http.idletimeout",
         Integer(1, 60, "minutes"),

@@ -10,6 +10,7 @@ from mailfront.configuration.options.common import (
     maximum_sessions,
     plaintext_minimum_cipher,
     port,
+    proxy_protocol,
     tls_ports,
     use_tls,
 )
@@ -22,6 +23,7 @@ OPTIONS = (
     plaintext_minimum_cipher("imap", "IMAP", "LOGINDISABLED is announced"),
     maximum_sessions("imap", 4000, "IMAP"),
     client_authentication("imap", "IMAP"),
+    proxy_protocol("imap", "IMAP"),
     Option(
         "service.imap.idletimeout",
         Integer(30, 10_080, "minutes"),

@@ -10,6 +10,7 @@ from mailfront.configuration.options.common import (
     maximum_sessions,
     plaintext_minimum_cipher,
     port,
+    proxy_protocol,
     tls_ports,
     use_tls,
 )
@@ -22,6 +23,7 @@ OPTIONS = (
     plaintext_minimum_cipher("pop", "POP3", "USER, PASS and AUTH PLAIN are refused"),
     maximum_sessions("pop", 600, "POP3"),
     client_authentication("pop", "POP3"),
+    proxy_protocol("pop", "POP3"),
     Option(
         "service.pop.idletimeout",
         Integer(10, 1_440, "minutes"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailfront.configuration.option import Option
-from mailfront.configuration.option_types import Addresses, Choice, Domain, Integer, Text
+from mailfront.configuration.option_types import Addresses, Choice, Domain, Integer, Networks, Text
 
 EVENT_LOOPS = ("uvloop", "asyncio")
 
@@ -41,6 +41,14 @@ OPTIONS = (
         Integer(1, 1_000_000, "connections"),
         "10000",
         "How many connections all services together have at a time.",
+    ),
+    Option(
+        "service.proxynetworks",
+        Networks(),
+        "",
+        "The load balancers before us: their addresses or networks, divided by commas. What they "
+        "say of a client's address is believed, on the ports whose proxyprotocol is yes (such as "
+        "service.imap.proxyprotocol); so name these machines and no others.",
     ),
     Option(
         "service.handshaketimeout",

@@ -10,6 +10,7 @@ from mailfront.configuration.options.common import (
     maximum_sessions,
     plaintext_minimum_cipher,
     port,
+    proxy_protocol,
     tls_ports,
 )
 
@@ -18,6 +19,7 @@ OPTIONS = (
     port("smtp", 25, "Port of SMTP for mail from other servers; TLS by STARTTLS (RFC 3207)."),
     maximum_sessions("smtp", 2000, "SMTP"),
     client_authentication("smtp", "SMTP between servers", default="off"),
+    proxy_protocol("smtp", "SMTP between servers"),
     Option(
         "service.smtp.sizelimit",
         Size(64 * 1024, 2**31 - 1),
@@ -31,4 +33,5 @@ OPTIONS = (
     plaintext_minimum_cipher("submit", "submission", "AUTH is not offered"),
     maximum_sessions("submit", 2000, "submission"),
     client_authentication("submit", "submission"),
+    proxy_protocol("submit", "submission"),
 )

@@ -73,3 +73,18 @@ def test_two_services_on_one_port_are_refused_with_both_options() -> None:
         ConfigurationError, match=r"service\.imap\.sslport and service\.pop\.sslport are both 993"
     ):
         check_distinct(planned_ports(configuration))
+
+
+def test_all_ports_of_a_service_are_behind_the_load_balancers() -> None:
+    configuration = Configuration.of(
+        {"service.imap.proxyprotocol": "yes", "service.proxynetworks": "192.0.2.7"}
+    )
+    proxies = {port.name: port.proxies for port in planned_ports(configuration)}
+    assert proxies["imap"] == proxies["imaps"] == "192.0.2.7/32"
+    assert proxies["pop3"] is proxies["smtp"] is None
+
+
+def test_a_port_to_which_no_load_balancer_may_connect_is_a_mistake() -> None:
+    configuration = Configuration.of({"service.submit.proxyprotocol": "yes"})
+    with pytest.raises(ConfigurationError, match=r"submit.proxyprotocol.*service.proxynetworks"):
+        check_distinct(planned_ports(configuration))

@@ -11,6 +11,7 @@ def test_names_and_defaults() -> None:
         "service.http.sslport": "443",
         "service.http.maxsessions": "6000",
         "service.http.clientauth": "request",
+        "service.http.proxyprotocol": "no",
         "service.http.idletimeout": "3",
         "service.http.sessiontimeout": "120",
     }

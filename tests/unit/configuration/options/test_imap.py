@@ -17,6 +17,7 @@ def test_names_and_defaults() -> None:
         "service.imap.plaintextmincipher": "128",
         "service.imap.maxsessions": "4000",
         "service.imap.clientauth": "request",
+        "service.imap.proxyprotocol": "no",
         "service.imap.idletimeout": "30",
         "service.imap.literallimit": "36700160",
     }

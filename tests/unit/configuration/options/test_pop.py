@@ -17,6 +17,7 @@ def test_names_and_defaults() -> None:
         "service.pop.plaintextmincipher": "128",
         "service.pop.maxsessions": "600",
         "service.pop.clientauth": "request",
+        "service.pop.proxyprotocol": "no",
         "service.pop.idletimeout": "10",
     }
 

@@ -10,6 +10,7 @@ def test_names_and_defaults() -> None:
         "service.defaultdomain": "",
         "service.connectionsperaddress": "100",
         "service.maxconnections": "10000",
+        "service.proxynetworks": "",
         "service.handshaketimeout": "10",
         "service.handshakesperminute": "1200",
         "service.maxhandshakes": "500",

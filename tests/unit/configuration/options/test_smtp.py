@@ -9,6 +9,7 @@ def test_names_and_defaults() -> None:
         "service.smtp.port": "25",
         "service.smtp.maxsessions": "2000",
         "service.smtp.clientauth": "off",
+        "service.smtp.proxyprotocol": "no",
         "service.smtp.sizelimit": "36700160",
         "service.submit.enable": "yes",
         "service.submit.port": "587",
@@ -17,4 +18,5 @@ def test_names_and_defaults() -> None:
         "service.submit.plaintextmincipher": "128",
         "service.submit.maxsessions": "2000",
         "service.submit.clientauth": "request",
+        "service.submit.proxyprotocol": "no",
     }
