@@ -1,7 +1,7 @@
 """Runs every command of the pages about certificates and writes what it printed into them.
 
-`python docs/generate_certificates_page.py` does it in the checkout, for `certificates.md` and
-`certificate-login.md` or the pages that it is given; a test for each tells when that is due.
+`python docs/generate_certificates_page.py` does it in the checkout, for `certificates.md`,
+`certificate-login.md` and `hsm.md`, or the pages that it is given; a test for each tells when that is due.
 A page is its own source: blocks of the language `console` hold commands (`$ `, continued by
 `> `) and what they print; comments that begin with `<!-- console` hold commands that are run and
 not shown. All commands of a page run in one shell, in a directory that stands for `/`, with `docs`
@@ -31,6 +31,8 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 CERTIFICATES = DOCS / "certificates.md"
 CERTIFICATE_LOGIN = DOCS / "certificate-login.md"
+HSM = DOCS / "hsm.md"
+PAGES = (CERTIFICATES, CERTIFICATE_LOGIN, HSM)
 DEADLINE = 300
 # The ports of the pages; others are used.
 PORTS = (
@@ -173,6 +175,10 @@ _INSTEAD = (
     (re.compile(r"\b[0-9a-f]{64}\b"), hashlib.shake_256(b"SHA-256").hexdigest(32)),
     (re.compile(r"(?<=^serial number: )[0-9a-f]+", re.MULTILINE), "5a1c9f"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "60e204c20ce0"),
+    # What SoftHSM makes of chance.
+    (re.compile(r"(?<=reassigned to slot )\d+|(?<=^Slot )\d{3,}", re.MULTILINE), "459578579"),
+    (re.compile(r"(?<=slot ID 0x)[0-9a-f]{3,}"), "1b649cd3"),
+    (re.compile(r"(?<=serial number )[0-9a-f]{16}\b"), "9fad0f311b649cd3"),
 )
 # strptime's form of every date that the commands print.
 _DATES = (
@@ -286,7 +292,7 @@ def _first_octets(found: re.Match[str]) -> str:
 
 def main() -> None:
     """Write the pages anew."""
-    for page in map(Path, sys.argv[1:]) if len(sys.argv) > 1 else (CERTIFICATES, CERTIFICATE_LOGIN):
+    for page in map(Path, sys.argv[1:]) if len(sys.argv) > 1 else PAGES:
         try:
             text = generated(page.read_text("utf-8"))
         except PageError as error:

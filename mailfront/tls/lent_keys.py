@@ -116,6 +116,8 @@ class LentKeys:
                 module = Cryptoki(library)
                 module.initialise()
                 present = self._lent[name] = LentKey(module, label, serial, pin, key)
+                kind = formats.key_description(public_key)
+                _log.info("the token %r signs with a key of the database (%s)", label, kind)
             return present
 
     def hold(self, context: ssl.SSLContext, lent: LentKey) -> None:
