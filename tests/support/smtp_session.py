@@ -18,6 +18,7 @@ from mailfront.interfaces.credentials import (
     ScramCredentials,
     ScramVerifier,
 )
+from mailfront.interfaces.mail_relay import MailRelay
 from mailfront.interfaces.message_sink import Destination, Envelope, Message
 from mailfront.interfaces.peer import Peer, TlsFacts
 
@@ -162,9 +163,10 @@ class SmtpConversation:
     users: Users = field(default_factory=Users)
     sink: Sink = field(default_factory=Sink)
     counters: Counter[str] = field(default_factory=Counter)
+    relay: MailRelay | None = None
 
     def __post_init__(self) -> None:
-        front = SmtpFront(self.role, self.settings, self.users, self.sink, self._count)
+        front = SmtpFront(self.role, self.settings, self.users, self.sink, self._count, self.relay)
         self.transport = MemoryTransport(self.tls)
         self.protocol = front()
         self.protocol.connection_made(self.transport)
