@@ -1,17 +1,20 @@
 """`python -m bench quick`: measure mailfront beside its peers. `python -m bench keystore`: a
 keystore of thousands of certificates. `python -m bench flood`: a session under a flood of
 handshakes. `python -m bench token`: keys on PKCS#11 tokens; with `--soak`: what 24,000 handshakes
-with them leave behind."""
+with them leave behind. `python -m bench directory`: look-ups of users. `python -m bench logins`:
+logins by certificate and by password."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import flood, keystore, quick, token
+from bench import directory, flood, keystore, logins, quick, token
 
 COMMANDS = {
+    "directory": directory.main,
     "flood": flood.main,
     "keystore": keystore.main,
+    "logins": logins.main,
     "quick": quick.main,
     "token": token.main,
     "token --soak": token.soak_main,

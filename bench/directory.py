@@ -33,7 +33,7 @@ from mailfront.interfaces.authenticator import Identity, LoginClient
 from mailfront.interfaces.credentials import PasswordCredentials
 from mailfront.interfaces.peer import Peer
 from mailfront.interfaces.secret import Secret
-from mailfront.server.user_directory import client_context
+from mailfront.tls.client_context import build_client_context
 from tests.support.slapd import PEOPLE, READER, READER_PASSWORD, Slapd, ssha, user
 
 SIZES = (100, 10_000, 1_000_000)
@@ -114,7 +114,7 @@ async def _ldif(path: Path, size: int) -> None:
 
 
 async def _ldap(slapd: Slapd, settings: LdapSettings, size: int) -> None:
-    context = client_context([slapd.authority], check=True)
+    context = build_client_context([slapd.authority], check=True)
     chosen = [random.randrange(size) for _ in range(LOOKUPS)]
     uncached = LdapDirectory(replace(settings, cache_size=0), lambda: context)
     caching = LdapDirectory(replace(settings, cache_lifetime=3600), lambda: context)
