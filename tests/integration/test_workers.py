@@ -11,14 +11,19 @@ import smtplib
 import socket
 import subprocess
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from mailfront.interfaces.secret import Secret
+from mailfront.keystore.passwords import write_password
 from tests.conftest import NewServer
 from tests.support.dialogue import unverified_context
 from tests.support.ports import LOOPBACK, free_ports
 from tests.support.server import ALICE, BOB, MailServer
+from tests.support.token_site import NAME, TokenSite
 from tests.support.waiting import eventually
 
 TWO = {"service.workers": "2"}
@@ -186,10 +191,11 @@ def test_metrics_are_those_of_all_workers(new_server: NewServer) -> None:
 
 
 def certificates(server: MailServer) -> set[bytes]:
+    """What is presented to clients that ask for no name, over several connections."""
     found = set()
     for _ in range(12):
         plain = socket.create_connection((LOOPBACK, server.ports["imaps"]), timeout=20)
-        with unverified_context().wrap_socket(plain, server_hostname="localhost") as channel:
+        with unverified_context().wrap_socket(plain) as channel:
             found.add(channel.getpeercert(binary_form=True) or b"")
     return found
 
@@ -257,3 +263,37 @@ def test_workers_do_not_outlive_their_supervisor(new_server: NewServer) -> None:
             lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "the workers stop"
         )
         server.start()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[TokenSite]:
+    site = TokenSite(tmp_path / "tokens")
+    with site.visible():
+        yield site
+
+
+def test_each_worker_signs_with_keys_on_a_token(new_server: NewServer, site: TokenSite) -> None:
+    server = new_server(TWO | {"local.imap.sslnicknames": "HSM One:token-ec"})
+    site.install(server)
+    site.certify(server, "token-ec")
+    with server:
+        (served,) = certificates(server)
+        assert x509.load_der_x509_certificate(served).subject.rfc4514_string() == f"CN={NAME}"
+        sessions = at_each(server, ALICE)
+        for client in sessions.values():
+            client.logout()
+        assert status(server)["problems"] == []
+        assert site.shim.counts.signatures >= 2
+
+
+def test_a_wrong_pin_is_tried_by_the_first_worker_alone(
+    new_server: NewServer, site: TokenSite
+) -> None:
+    server = new_server(TWO | {"local.imap.sslnicknames": "HSM One:token-ec"})
+    site.install(server)
+    site.certify(server, "token-ec")
+    write_password(server.root.sslpassword_conf, "HSM One", Secret("not-the-pin"))
+    before = site.shim.counts.logins
+    with server:
+        assert len(workers(server)) == 2
+    assert site.shim.counts.logins - before == 1
