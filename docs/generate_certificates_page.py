@@ -1,7 +1,8 @@
 """Runs every command of the pages about certificates and writes what it printed into them.
 
 `python docs/generate_certificates_page.py` does it in the checkout, for `certificates.md`,
-`certificate-login.md` and `hsm.md`, or the pages that it is given; a test for each tells when that is due.
+`certificate-login.md` and `hsm.md`, or the pages that it is given; a test for each tells when that
+is due.
 A page is its own source: blocks of the language `console` hold commands (`$ `, continued by
 `> `) and what they print; comments that begin with `<!-- console` hold commands that are run and
 not shown. All commands of a page run in one shell, in a directory that stands for `/`, with `docs`
