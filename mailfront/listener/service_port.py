@@ -131,6 +131,18 @@ class ServicePort:
             elif isinstance(protocol, Stoppable):
                 protocol.stop()
 
+    def stop_user(self, user: str) -> int:
+        """Ask the sessions of `user` (the canonical address) to end; return how many there are."""
+        theirs = [each for each in self.connections if each.record.user == user]
+        for transport in theirs:
+            protocol = transport.front_protocol
+            transport.record.end("ended by the administrator")
+            if protocol is None:
+                transport.abort()
+            elif isinstance(protocol, Stoppable):
+                protocol.stop()
+        return len(theirs)
+
     async def drained(self) -> None:
         """Return once no connection is left; to be called after `stop_accepting`."""
         while self.connections:

@@ -1,4 +1,4 @@
-"""The local control socket: `mailfront status` and `mailfront reload` ask the running server.
+"""The local control socket: `mailfront status`, `reload` and `user kick` ask the running server.
 
 One request line, one JSON answer line, over a Unix socket that only the server's user can open.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mailfront.errors import OperatorError
 
-_REQUEST_LIMIT = 256
+_REQUEST_LIMIT = 1024
 _ANSWER_LIMIT = 16 * 1024 * 1024
 _TIMEOUT = 10.0
 
@@ -23,11 +23,18 @@ Answer = dict[str, object]
 
 
 class ControlServer:
-    """Answers requests; `commands` maps a request to what produces its answer."""
+    """Answers requests; `commands` maps a request to what produces its answer, `about` the first
+    word of one to what answers about the rest of the line."""
 
-    def __init__(self, path: Path, commands: dict[str, Callable[[], Awaitable[Answer]]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        commands: dict[str, Callable[[], Awaitable[Answer]]],
+        about: dict[str, Callable[[str], Awaitable[Answer]]] | None = None,
+    ) -> None:
         self._path = path
         self._commands = commands
+        self._about = about or {}
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -51,8 +58,7 @@ class ControlServer:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 request = (await reader.readline())[:_REQUEST_LIMIT].decode("utf-8", "replace")
-                command = self._commands.get(request.strip())
-                answer = await command() if command else {"error": "unknown request"}
+                answer = await self._answer_to(request.strip())
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (TimeoutError, ConnectionError, ValueError):
@@ -60,6 +66,14 @@ class ControlServer:
             return
         finally:
             writer.close()
+
+    async def _answer_to(self, request: str) -> Answer:
+        command = self._commands.get(request)
+        if command is not None:
+            return await command()
+        word, _, rest = request.partition(" ")
+        about = self._about.get(word)
+        return await about(rest) if about and rest else {"error": "unknown request"}
 
 
 def ask_server(path: Path, request: str) -> Answer:

@@ -242,6 +242,7 @@ class _Server:
         control = ControlServer(
             self._place.control_socket(self._root),
             {"status": self._tell_status, "reload": self._reload},
+            {"kick": services.kick},
         )
         await control.start()
         admin_site = AdminSite(self._status)

@@ -145,7 +145,9 @@ class Supervisor:
         keepers = []
         admin_site = AdminSite(self)
         control = ControlServer(
-            self._root.control_socket, {"status": self._tell_status, "reload": self._reload}
+            self._root.control_socket,
+            {"status": self._tell_status, "reload": self._reload},
+            {"kick": self._kick},
         )
         try:
             for worker in self._workers:
@@ -290,6 +292,14 @@ class Supervisor:
             told = answer.get("problems") if answer is not None else None
             problems |= dict.fromkeys(map(str, told)) if isinstance(told, list) else {}
         return {"problems": list(problems)}
+
+    async def _kick(self, address: str) -> Answer:
+        asked = (self._ask(each, f"kick {address}") for each in self._workers)
+        answers = [answer for answer in await asyncio.gather(*asked) if answer is not None]
+        if any("error" in answer for answer in answers) or not answers:
+            return next(iter(answers), {"error": "no worker answers"})
+        ended = [answer["ended"] for answer in answers]
+        return {**answers[0], "ended": sum(each for each in ended if isinstance(each, int))}
 
     def _signal_all(self, number: signal.Signals) -> None:
         for worker in self._workers:

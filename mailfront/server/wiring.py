@@ -25,6 +25,7 @@ from mailfront.front.action import FrontState
 from mailfront.front.connection import FrontConnection
 from mailfront.front.http.application import create_application
 from mailfront.front.http.redirect import create_redirect
+from mailfront.front.http.services import SERVICES
 from mailfront.front.http.settings import MailAccess, WebSettings
 from mailfront.front.imap.state import ImapFront
 from mailfront.front.pop.state import PopFront
@@ -40,10 +41,12 @@ from mailfront.listener.service_port import Front, PortSettings, ServicePort
 from mailfront.listener.sockets import bind
 from mailfront.observability.counters import Counters
 from mailfront.server.certificates import ServiceContexts
+from mailfront.server.control import Answer
 from mailfront.server.logins import Logins, login_policy
 from mailfront.server.ports import check_distinct, offers_starttls, planned_ports
 from mailfront.server.upstreams import Upstreams
 from mailfront.server.user_directory import UserDirectory
+from mailfront.server.user_sessions import end_sessions
 from mailfront.server.worker_place import ALONE, WorkerPlace
 from mailfront.store.mail_store import MailStore
 
@@ -98,6 +101,7 @@ class Services:
         self.directory = directory
         self._upstreams = upstreams
         self._place = place
+        self._ports: list[ServicePort] = []
         self._configuration = configuration
         self._hostname = hostname
         self._counters = counters
@@ -163,7 +167,7 @@ class Services:
             ),
             per_minute=address_share(self._configuration.integer("service.handshakesperminute")),
         )
-        return [
+        self._ports = [
             ServicePort(
                 replace(port.settings, maximum_sessions=share(port.settings.maximum_sessions)),
                 port.listener,
@@ -176,6 +180,12 @@ class Services:
             )
             for port in bound
         ]
+        return self._ports
+
+    async def kick(self, address: str) -> Answer:
+        """End the sessions of the user with `address` (`server.user_sessions`)."""
+        webmail = self._web.app[SERVICES].sessions
+        return await end_sessions(address, self.directory, self._ports, webmail)
 
     def stop_web(self) -> None:
         """Close HTTP connections that only wait for a further request."""

@@ -90,6 +90,13 @@ class SessionTable:
         """End the session of `token`, if there is one."""
         self._drop(_key(token))
 
+    def close_user(self, user: str) -> int:
+        """End all sessions of `user`; return how many there were."""
+        keys = list(self._keys_of_user.get(user, ()))
+        for key in keys:
+            self._drop(key)
+        return len(keys)
+
     def _expired(self, session: Session) -> bool:
         now = self._clock()
         return now - session.used > self._idle_timeout or now - session.started > self._lifetime

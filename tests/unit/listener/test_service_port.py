@@ -179,3 +179,13 @@ async def test_the_offer_of_a_client_is_told_with_its_octets_escaped(
     assert "\r" not in line
     assert "versions=TLSv1.3,TLSv1.2" in line
     assert "sni=imap.example.org" in line
+
+
+async def test_the_sessions_of_one_user_are_asked_to_end(port: Port) -> None:
+    transports = [port.connect()[0] for _ in range(3)]
+    for transport, user in zip(transports, ("ann@x.test", "bob@x.test", "ann@x.test"), strict=True):
+        transport.record.user = user
+    assert port.port.stop_user("ann@x.test") == 2
+    assert [session.stopped for session in port.sessions] == [True, False, True]
+    assert transports[0].record.reason == "ended by the administrator"
+    assert transports[1].record.reason == ""

@@ -27,7 +27,10 @@ async def server(path: Path) -> AsyncIterator[ControlServer]:
     async def status() -> Answer:
         return {"ports": [1, 2]}
 
-    started = ControlServer(path, {"status": status})
+    async def kick(address: str) -> Answer:
+        return {"user": address}
+
+    started = ControlServer(path, {"status": status}, {"kick": kick})
     await started.start()
     yield started
     await started.stop()
@@ -40,6 +43,12 @@ async def ask(path: Path, request: str) -> Answer:
 async def test_a_request_has_its_answer(server: ControlServer, path: Path) -> None:
     assert await ask(path, "status") == {"ports": [1, 2]}
     assert await ask(path, "status") == {"ports": [1, 2]}
+
+
+async def test_a_request_can_be_about_somebody(server: ControlServer, path: Path) -> None:
+    assert await ask(path, "kick ann@example.test") == {"user": "ann@example.test"}
+    assert await ask(path, "kick") == {"error": "unknown request"}
+    assert await ask(path, "status now") == {"error": "unknown request"}
 
 
 async def test_an_unknown_request_is_answered_too(server: ControlServer, path: Path) -> None:

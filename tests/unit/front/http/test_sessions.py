@@ -101,3 +101,13 @@ def test_a_notice_is_shown_once(table: SessionTable) -> None:
     session.notice = "Message sent."
     assert session.take_notice() == "Message sent."
     assert session.take_notice() == ""
+
+
+def test_all_sessions_of_one_person_end(table: SessionTable) -> None:
+    other, _ = table.open(identity("bob@example.test"))
+    token, _ = table.open(identity())
+    table.open(identity())
+    assert table.close_user("alice@example.test") == 2
+    assert table.close_user("alice@example.test") == 0
+    assert table.find(token) is None
+    assert table.find(other)
