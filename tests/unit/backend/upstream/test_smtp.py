@@ -50,7 +50,8 @@ class Server:
 
     def write(self, data: bytes) -> None:
         self.received += data
-        key = b"\r\n.\r\n" if data.endswith(b"\r\n.\r\n") else data[:4]
+        ended = (b"\r\n" + data).endswith(b"\r\n.\r\n")
+        key = b"\r\n.\r\n" if ended else data[:4]
         if key in self._answers:
             self.says(self._answers[key])
 
