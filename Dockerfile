@@ -15,7 +15,7 @@ COPY pyproject.toml README.md ./
 COPY config ./config
 COPY mailfront ./mailfront
 RUN python3 -m venv /opt/mailfront \
- && /opt/mailfront/bin/pip install --no-cache-dir .
+ && /opt/mailfront/bin/pip install --no-cache-dir '.[redis]'
 
 FROM debian:trixie-slim
 RUN apt-get update \

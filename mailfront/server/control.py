@@ -6,11 +6,11 @@ One request line, one JSON answer line, over a Unix socket that only the server'
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mailfront.errors import OperatorError
@@ -36,6 +36,7 @@ class ControlServer:
         self._commands = commands
         self._about = about or {}
         self._server: asyncio.Server | None = None
+        self._inode = 0
 
     async def start(self) -> None:
         """Bind the socket, mode 0600. The caller holds the server root's lock, so a socket file
@@ -46,13 +47,16 @@ class ControlServer:
         with _short_path(self._path) as path:
             listener.bind(path)
         self._path.chmod(0o600)
+        self._inode = self._path.stat().st_ino
         self._server = await asyncio.start_unix_server(self._answer, sock=listener)
 
     async def stop(self) -> None:
-        """Close and remove the socket."""
+        """Close the socket, and remove it unless another server has put its own there."""
         if self._server is not None:
             self._server.close()
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -112,7 +116,7 @@ def ask_server(path: Path, request: str) -> Answer:
     return answer
 
 
-@contextmanager
+@contextlib.contextmanager
 def _short_path(path: Path) -> Iterator[str]:
     """A path to the same socket that fits the 107 octets of `sun_path`, however deep it lies."""
     directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)

@@ -124,7 +124,12 @@ class Supervisor:
     def status(self) -> ServerStatus:
         """The workers' status of a moment ago."""
         away = [f"{worker.name} is not running" for worker in self._workers if not worker.ready]
-        known = [each.status for each in self._workers if each.status is not None and each.ready]
+        away += [
+            f"{worker.name} does not answer"
+            for worker in self._workers
+            if worker.ready and worker.status is None
+        ]
+        known = [each.status for each in self._workers if each.status is not None]
         return merged(
             known,
             pid=os.getpid(),
@@ -267,9 +272,9 @@ class Supervisor:
     async def _ask_all(self) -> None:
         answers = await asyncio.gather(*(self._ask(each, "status") for each in self._workers))
         for worker, answer in zip(self._workers, answers, strict=True):
-            if answer is not None:
-                with contextlib.suppress(KeyError, TypeError, ValueError):
-                    worker.status = ServerStatus.from_json(answer)
+            # One that died meanwhile has no status any more.
+            known = answer is not None and worker.ready
+            worker.status = ServerStatus.from_json(answer) if answer and known else None
 
     async def _ask(self, worker: _Worker, request: str) -> Answer | None:
         if not worker.ready:

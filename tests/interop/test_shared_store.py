@@ -258,3 +258,27 @@ def test_a_site_with_another_secret_has_entries_of_its_own(
     with one, other:
         eventually(lambda: len(store.client.keys(KEYS)) == 4, "two keys for each")
         assert problems(one) == problems(other) == []
+
+
+def test_workers_share_as_front_ends_do(
+    server_root_template: Path, tmp_path: Path, store: RedisServer
+) -> None:
+    session = tmp_path / "session.pem"
+    with (
+        front_end(server_root_template, tmp_path / "a", store, service__workers="2") as one,
+        front_end(server_root_template, tmp_path / "b", store) as other,
+    ):
+        eventually(lambda: resumes(one, other, session), "resumed at the other")
+        assert all("Reused" in connect(one, "-sess_in", str(session)) for _ in range(8))
+        threads = [
+            threading.Thread(target=login, args=(one, BOB, f"wrong {number}"))
+            for number in range(24)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for server in (one, one, one, other):
+            assert not login(server, BOB, one.password(BOB))
+            assert login(server, ALICE, one.password(ALICE))
+        assert problems(one) == problems(other) == []

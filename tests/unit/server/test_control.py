@@ -94,3 +94,17 @@ def test_a_socket_that_nobody_listens_on_is_no_server(tmp_path: Path) -> None:
         left_over.bind(str(path))
     with pytest.raises(OperatorError, match="no server is running"):
         ask_server(path, "status")
+
+
+async def test_a_server_that_stops_leaves_the_socket_of_its_successor(
+    server: ControlServer, path: Path
+) -> None:
+    async def status() -> Answer:
+        return {"pid": 2}
+
+    successor = ControlServer(path, {"status": status})
+    await successor.start()
+    await server.stop()
+    assert await ask(path, "status") == {"pid": 2}
+    await successor.stop()
+    assert not path.exists()
