@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -163,6 +164,46 @@ def test_large_mail_and_many_transactions_use_one_connection(
     for number in range(3):
         content = postfix.message(b"Subject: %d" % number)
         assert lines.replace(b"\r\n", b"\n") in content
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_server_that_takes_nothing_for_a_while_costs_no_memory(
+    new_server: NewServer, tmp_path: Path, tls: bool
+) -> None:
+    issuer = Issuer()
+    issued = issuer.issue("mta.example.test")
+    with Postfix(
+        certificate=certificate_pem_file(tmp_path / "mta.pem", issued.chain),
+        key=key_pem_file(tmp_path / "mta.key", issued.key),
+    ) as postfix:
+        plain = f"smtp://{LOOPBACK}:{postfix.port}"
+        sealed = f"smtps://{LOOPBACK}:{postfix.smtps_port}?name=mta.example.test"
+        server = new_server({"service.imta.upstream": sealed if tls else plain})
+        root = certificate_pem_file(tmp_path / "root.pem", [issuer.root])
+        home = str(server.root.path)
+        added = run_command("msgcert", "add-cert", "-C", "Example-Root", str(root), "--home", home)
+        assert added.returncode == 0, added.stderr
+        server.choose_ports()
+        content = b"Subject: large\r\n\r\n" + b"x" * 76 + b"\r\n" * (LARGE // 2)
+        with server:
+            client = stranger(server)
+            client.sendmail(STRANGER, [BOB], "Subject: small\r\n\r\n")
+            before = resident(server.pid)
+            client.mail(STRANGER)
+            client.rcpt(BOB)
+            assert client.docmd("DATA")[0] == 354
+            assert client.sock is not None
+            postfix.signal_sessions(signal.SIGSTOP)
+            sending = threading.Thread(target=client.send, args=(content + b".\r\n",))
+            sending.start()
+            sending.join(2)
+            assert sending.is_alive(), "all of it is somewhere on the way"
+            assert resident(server.pid) - before < 8 * 1024
+            postfix.signal_sessions(signal.SIGCONT)
+            sending.join(60)
+            assert client.getreply()[0] == 250
+            client.quit()
+        assert len(postfix.held()) == 2
 
 
 def resident(pid: int) -> int:

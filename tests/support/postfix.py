@@ -101,8 +101,12 @@ class Postfix:
 
     def kill_sessions(self) -> None:
         """End the processes that hold connections as a crash would; new ones come at once."""
+        self.signal_sessions(signal.SIGKILL)
+
+    def signal_sessions(self, number: signal.Signals) -> None:
+        """Send a signal to the processes that hold connections."""
         for pid in self._processes("smtpd"):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
 
     def kill(self) -> None:
         """End it as a crash would: every process at once, without a word."""

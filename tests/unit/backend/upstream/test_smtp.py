@@ -7,6 +7,8 @@ import logging
 from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailfront.backend.upstream.connecting import Connector, Conversation, UpstreamConnection
 from mailfront.backend.upstream.smtp import SmtpRelay
@@ -54,6 +56,8 @@ class Server:
         key = b"\r\n.\r\n" if ended else data[:4]
         if key in self._answers:
             self.says(self._answers[key])
+            if self._answers[key] == b"25":
+                self.says(None)
 
     def set_write_buffer_limits(self, high: int, low: int) -> None:
         """Nothing is buffered here."""
@@ -162,6 +166,36 @@ async def test_what_is_no_answer_to_what_was_asked_is_a_failure_and_the_end(
     with pytest.raises(BackendError):
         await conversation.finish(b"")
     assert len(servers.opened) == 1
+
+
+_SAID = st.sampled_from(
+    [
+        b"250 ok\r\n", b"250-a\r\n250 b\r\n", b"354 go\r\n", b"450 later\r\n", b"550 no\r\n",
+        b"421 bye\r\n", b"220 hello\r\n", b"250 ok\r\n250 ok\r\n", b"354 go\r\n250 ok\r\n",
+        b"250 ok\r\n354 go\r\n", b"25", b"x\r\n", None,
+    ]
+)  # fmt: skip
+_STEPS = (b"MAIL", b"RCPT", b"DATA", b"\r\n.\r\n")
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(_STEPS, _SAID)))
+async def test_mail_is_accepted_only_by_the_answer_to_its_end(
+    answers: dict[bytes, bytes | None],
+) -> None:
+    servers = Servers(answers)
+    conversation = relay(servers).conversation(CLIENT)
+    accepted = False
+    try:
+        begun = (await conversation.mail(MAIL)).accepts
+        named = begun and (await conversation.recipient("b@example.test")).accepts
+        invited = named and (await conversation.data()).code == 354
+        accepted = invited and (await conversation.finish(b"x\r\n")).accepts
+    except BackendError:
+        assert servers.opened[0].aborted
+    if accepted:
+        assert answers[b"DATA"] == b"354 go\r\n"
+        assert all((answers[step] or b"").startswith(b"250") for step in (b"MAIL", b"RCPT"))
+        assert (answers[b"\r\n.\r\n"] or b"").startswith(b"250")
 
 
 async def test_an_acceptance_before_the_end_is_never_one() -> None:
