@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Acceleration:
         elif self._clock() < self._retry_at:
             return
         self._seen = seen
-        self._delay = min(self._delay * 2, _LONGEST_DELAY if self.faulty else _REFUSED_DELAY)
+        self._delay = min(self._delay * 2, _LONGEST_DELAY if self._may_pass() else _REFUSED_DELAY)
         self._retry_at = self._clock() + self._delay
         self.try_again()
 
@@ -85,9 +85,8 @@ class Acceleration:
 
     @property
     def faulty(self) -> bool:
-        """Whether a token is there that cannot do now what it should."""
-        return any(isinstance(each, TokenError) and each.temporary
-                   for each in self._refused.values())  # fmt: skip
+        """Whether a token is missed, or does not do now what it should."""
+        return self._may_pass() or any(self._missed())
 
     def warnings(self) -> list[str]:
         """Why keys are used in software that a token should sign with."""
@@ -95,7 +94,7 @@ class Acceleration:
             f"the key of {nickname!r} is used in software, no token signs with it: {failure}"
             for nickname, failure in sorted(self._refused.items())
         ]
-        return [*accelerator_faults(self._modules(), self._keystore.tokens()), *found]
+        return [*self._missed(), *found]
 
     def tell(self) -> None:
         """Log what changed since the last time."""
@@ -178,6 +177,13 @@ class Acceleration:
         if record.token != INTERNAL_TOKEN or not record.has_key or record.nickname in self._refused:
             return None
         return accelerator_for(record.key_type, self._modules(), self._keystore.tokens())
+
+    def _may_pass(self) -> bool:
+        refusals = self._refused.values()
+        return any(isinstance(each, TokenError) and each.temporary for each in refusals)
+
+    def _missed(self) -> Iterator[str]:
+        return accelerator_faults(self._modules(), self._keystore.tokens())
 
     def _modules(self) -> list[Module]:
         try:

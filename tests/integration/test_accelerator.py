@@ -103,6 +103,20 @@ def test_without_the_token_the_keys_are_used_in_software_until_it_is_back(
         assert "are used in software" not in server.mailfront("status").stderr
 
 
+def test_each_of_several_workers_lends_the_token_its_own_copy(
+    server: MailServer, site: TokenSite
+) -> None:
+    server.set_option("service.workers", "2")
+    site.command(server, "modutil", "-default", "shim", "-mechanisms", "RSA:EC")
+    with server:
+        assert sum(signed_for(server, site) for _ in range(8)) == 8
+        site.shim.remove_token()
+        eventually(lambda: not signs(server, site) and bool(handshake(server, "imaps")),
+                   "nothing is presented")  # fmt: skip
+        site.shim.return_token()
+        eventually(lambda: all(signs(server, site) for _ in range(8)), "not all workers lend")
+
+
 def test_keys_are_lent_again_to_a_token_that_began_anew(
     server: MailServer, site: TokenSite
 ) -> None:
