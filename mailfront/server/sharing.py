@@ -18,7 +18,6 @@ from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import SharedStoreUnavailableError
 from mailfront.keystore.internal_token import InternalToken
-from mailfront.keystore.trust import TrustFlags
 from mailfront.sharing.sealed_key import KeySeal
 from mailfront.sharing.settings import URL_OPTION, sharing_settings
 from mailfront.sharing.store import SharedStore
@@ -102,8 +101,7 @@ class Sharing:
 
 
 def _authorities(token: InternalToken) -> list[x509.Certificate]:
-    records = token.inventory().records
-    return [record.certificate for record in records if TrustFlags.SERVERS in record.trust]
+    return [record.certificate for record in token.server_authorities()]
 
 
 def check_sharing(
