@@ -29,6 +29,7 @@ from typing import Protocol
 
 from mailfront.authentication.access import judge_access
 from mailfront.authentication.certificate_login import CertificateLogin, LoginRules, Mapper
+from mailfront.authentication.hold import HELD, LoginHold
 from mailfront.authentication.login_cache import LoginCache
 from mailfront.authentication.password import PasswordChecker
 from mailfront.authentication.password_login import LATER, MAXIMUM_CHECKS, WRONG, PasswordLogin
@@ -92,7 +93,8 @@ class DirectoryAuthenticator:
 
     `mapper` is None where no certificates are mapped, `tokens` where no issuer is configured.
     `administrators` (canonical addresses) may act as others; `rules` are by service (imta, imap,
-    pop, http). `failure_time` and `failure_jitter` are in seconds. `close` when the server stops.
+    pop, http). `failure_time`, `failure_jitter` and `hold_seconds`, how long logins of held users
+    wait, are in seconds. `close` when the server stops.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class DirectoryAuthenticator:
         cache: LoginCache | None = None,
         checker: PasswordChecker | None = None,
         waiting: int = MAXIMUM_CHECKS,
+        hold_seconds: float = 0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         failure_time: float = FAILURE_TIME,
@@ -128,6 +131,7 @@ class DirectoryAuthenticator:
             checker or PasswordChecker(),
             waiting,
         )
+        self._hold = LoginHold(directory, hold_seconds, clock=clock, sleep=sleep)
         self._clock = clock
         self._sleep = sleep
         self._log_secret = secrets.token_bytes(32)
@@ -174,6 +178,8 @@ class DirectoryAuthenticator:
             return Refusal(_NO_CERTIFICATE, str(error))
         except DirectoryUnavailableError as error:
             return _unavailable(client, error)
+        if self._hold.holds(entry):
+            return HELD
         refusal = judge_access(entry, client.service, client.peer)
         return refusal or _identity(entry, client.method, by_certificate=True)
 
@@ -287,11 +293,10 @@ class DirectoryAuthenticator:
         """Judge the account of who proved to be somebody, and as whom they want to act."""
         if proof.refusal is not None:
             return proof.refusal
-        entry = proof.entry
-        assert entry is not None
-        refusal = judge_access(entry, client.service, client.peer)
-        if refusal is not None:
-            return refusal
+        assert proof.entry is not None
+        entry = await self._admitted(client, proof.entry)
+        if isinstance(entry, Refusal):
+            return entry
         if not authorization:
             return _identity(entry, client.method, by_certificate=proof.by_certificate)
         other = await self._entry(authorization)
@@ -302,16 +307,23 @@ class DirectoryAuthenticator:
             return Refusal(_NOT_AS_OTHERS, reason, authorization=True)
         if other is None:
             return Refusal(_NOT_AS_OTHERS, "acting as an unknown user", authorization=True)
-        refusal = judge_access(other, client.service, client.peer)
-        if refusal is not None:
-            return refusal
+        target = await self._admitted(client, other)
+        if isinstance(target, Refusal):
+            return target
         _log.info(
             "proxy login service=%s peer=%s user=%s acting=%s method=%s",
-            client.service, client.peer, other.user, entry.user, client.method,
+            client.service, client.peer, target.user, entry.user, client.method,
         )  # fmt: skip
         return _identity(
-            other, client.method, acting=entry.user, by_certificate=proof.by_certificate
+            target, client.method, acting=entry.user, by_certificate=proof.by_certificate
         )
+
+    async def _admitted(self, client: LoginClient, entry: Entry) -> Entry | Refusal:
+        """Wait out a hold; return the entry as it then is, or why its user may not go on."""
+        released = await self._hold.released(entry)
+        if isinstance(released, Refusal):
+            return released
+        return judge_access(released, client.service, client.peer) or released
 
     async def _entry(self, login: str) -> Entry | None:
         if len(login) > MAXIMUM_LOGIN_CHARACTERS:

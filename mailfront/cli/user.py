@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mailfront.authentication import scram_verifier
 from mailfront.authentication.password import generate_password, hash_password, scheme_problem
-from mailfront.cli import user_keys
+from mailfront.cli import user_keys, user_moving
 from mailfront.cli.directory_access import is_ldap
 from mailfront.cli.output import JsonValue, print_json, print_line, print_message, print_table
 from mailfront.cli.prompt import add_password_arguments, new_password_from
@@ -44,6 +44,9 @@ examples:
   mailfront user list --json
   mailfront user enroll-key bob@example.test bob.pem     certificate login without a CA
   mailfront user show bob@example.test
+  mailfront user hold bob@example.test --until 30m       new logins wait, a mailbox moves
+  mailfront user kick bob@example.test                   ends the sessions that there are
+  mailfront user release bob@example.test
 
 The server root is --home DIR or the variable MAILFRONT_HOME.
 """
@@ -81,6 +84,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     show.add_argument("--json", action="store_true", help="print JSON")
 
     user_keys.add_parsers(commands, _command)
+    user_moving.add_parsers(commands, _command)
 
     passwd = _command(commands, "passwd", "set a user's password", run_passwd)
     passwd.add_argument("address", metavar="ADDRESS", help="the mail address")
@@ -132,7 +136,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         return 0
     rows = [
         (
-            entry.user, entry.name, entry.status.value, ", ".join(_others(entry)),
+            entry.user, entry.name, _status(entry), ", ".join(_others(entry)),
             _password(entry), str(len(enrolled_keys(entry)) or "none"),
         )
         for entry in entries
@@ -152,7 +156,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         ("Address", entry.user),
         ("Uid", entry.uid),
         ("Name", entry.name),
-        ("Status", entry.status.value),
+        ("Status", _status(entry)),
         ("Further addresses", ", ".join(_others(entry))),
         ("Password", _password(entry)),
     )
@@ -260,11 +264,16 @@ def _record(entry: Entry) -> JsonValue:
         "uid": entry.uid,
         "name": entry.name,
         "status": entry.status.value,
+        "held_until": None if entry.held_until is None else entry.held_until.isoformat(),
         "alternate": _others(entry),
         "password": _password(entry),
         "scram": scram_verifier.verifier_among(entry.password_values) is not None,
         "keys": [user_keys.key_record(key) for key in enrolled_keys(entry)],
     }
+
+
+def _status(entry: Entry) -> str:
+    return ", ".join(filter(None, (entry.status.value, user_moving.hold_of(entry))))
 
 
 def _others(entry: Entry) -> list[str]:

@@ -1,4 +1,4 @@
-"""Changes to `users.ldif`: one entry added, removed, given a new password, or a key to log in by.
+"""Changes to `users.ldif`: one entry added, removed, held, given a new password or a key.
 
 Takes the path and what to change; the lines of all other entries and all comments stay as they
 are. Two writers wait for each other (a lock on the directory, so no lock file is left behind);
@@ -11,6 +11,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from mailfront.configuration.durable_file import write_durably
@@ -21,9 +22,10 @@ from mailfront.directory.enrolled_keys import (
     enrolled_keys,
     fingerprint_of,
 )
-from mailfront.directory.entry import Entry
+from mailfront.directory.entry import DELAY_ATTRIBUTE, Entry
 from mailfront.directory.users_file import Users, parse_users, read_users_file
 from mailfront.errors import AddressError, DirectoryError
+from mailfront.protocol.generalized_time import format_time
 from mailfront.protocol.ldif import (
     Attribute,
     Record,
@@ -110,6 +112,33 @@ def replace_password(path: Path, address: str, password_hash: str, *, verifier: 
         return b"".join(lines)
 
     _change(path, replace)
+
+
+def replace_delay(path: Path, address: str, until: datetime | None) -> bool:
+    """Let logins of a user wait until that moment; None: not any more. False if nothing changes.
+
+    Raises `DirectoryError`.
+    """
+    user = checked_address(address)
+    changed = False
+
+    def replace(content: bytes, users: Users) -> bytes:
+        nonlocal changed
+        entry = find_user(users, user, path)
+        changed = entry.held_until != until
+        lines = _lines(content)
+        record = _record_of(content, entry, path)
+        for attribute in reversed(record.attributes):
+            if attribute.name == DELAY_ATTRIBUTE.lower():
+                lines[attribute.line - 1 : attribute.end - 1] = []
+        if until is not None:
+            after_name = record.attributes[0].line - 1
+            value = format_time(until).encode("ascii")
+            lines[after_name:after_name] = [format_attribute(DELAY_ATTRIBUTE, value)]
+        return b"".join(lines)
+
+    _change(path, replace)
+    return changed
 
 
 def enroll_key(path: Path, address: str, certificate: bytes, fingerprint: str) -> bool:

@@ -3,18 +3,21 @@
 Takes a record (of a file or a server's answer) with the attributes of the Communications Suite
 schema (`uid`, `mail`, `mailAlternateAddress`, `mailEquivalentAddress`, `userPassword`,
 `inetUserStatus`, `mailUserStatus`, `mailHost`, `mailAllowedServiceAccess`, `cn`,
-`userCertificate;binary`) and returns an `Entry`, or `DirectoryError` with the line at fault.
+`userCertificate;binary`) and mailfront's own `mailFrontDelayUntil`, and returns an `Entry`, or
+`DirectoryError` with the line at fault.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 
 from mailfront.errors import AddressError, DirectoryError
+from mailfront.protocol.generalized_time import parse_time
 from mailfront.protocol.ldif import Attribute, Record
 from mailfront.protocol.mail_address import (
     canonical_address,
@@ -24,6 +27,9 @@ from mailfront.protocol.mail_address import (
 
 MAXIMUM_PASSWORD_VALUES = 4
 """Each value may cost a verification at every login."""
+
+DELAY_ATTRIBUTE = "mailFrontDelayUntil"
+"""Until when logins of the user are to wait."""
 
 _USER_CLASSES = {b"inetuser", b"inetmailuser", b"inetlocalmailrecipient"}
 MAXIMUM_CERTIFICATES = 16
@@ -68,7 +74,8 @@ class Entry:
     addresses in canonical form. `line` and `end` are the lines of the record in its file, 0 for
     one that comes from a server. `dn` is the distinguished name (RFC 4514) as the directory writes
     it, `certificates` the DER of each `userCertificate`. `revision` differs after any change to
-    the entry, where the directory tells that; `other` are further attributes, packed.
+    the entry, where the directory tells that; `other` are further attributes, packed. Until
+    `held_until` logins are to wait (`authentication.hold`).
     """
 
     user: str
@@ -86,6 +93,7 @@ class Entry:
     revision: str = ""
     object_classes: tuple[bytes, ...] = ()
     other: bytes = b""
+    held_until: datetime | None = None
 
     @property
     def domain(self) -> str:
@@ -179,6 +187,7 @@ def entry_from_record(record: Record, file: Path | None = None) -> Entry | None:
         revision=_only_text(found, "entrycsn", file) or _only_text(found, "modifytimestamp", file),
         object_classes=_shared(tuple([each.value for each in found.get("objectclass", ())])),
         other=_packed(record),
+        held_until=_held_until(found, file),
     )
 
 
@@ -204,6 +213,17 @@ def _unpacked(packed: bytes) -> Iterator[tuple[str, bytes]]:
         name, length, rest = packed.split(b"\0", 2)
         yield name.decode("ascii"), rest[: int(length)]
         packed = rest[int(length) :]
+
+
+def _held_until(found: dict[str, list[Attribute]], file: Path | None) -> datetime | None:
+    attribute = _only(found, DELAY_ATTRIBUTE.lower(), file)
+    if attribute is None:
+        return None
+    try:
+        return parse_time(_text(attribute, file).strip())
+    except ValueError as error:
+        remedy = "mailfront user hold ADDRESS --until TIME writes it"
+        raise _fault(attribute, f"{DELAY_ATTRIBUTE}: {error}", remedy, file) from None
 
 
 def _certificates(found: dict[str, list[Attribute]], file: Path | None) -> tuple[bytes, ...]:

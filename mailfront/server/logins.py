@@ -108,6 +108,7 @@ class Logins:
             administrators=administrators(configuration),
             rules={service: _rules(configuration, group) for service, group in GROUPS.items()},
             throttle=throttle,
+            hold_seconds=configuration.integer("service.holdwait"),
         )
 
     def confirm_certificates(self, confirm: Confirm) -> None:

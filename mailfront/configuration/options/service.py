@@ -87,6 +87,13 @@ OPTIONS = (
         "How many seconds an IMAP or POP3 client has from connection to login.",
     ),
     Option(
+        "service.holdwait",
+        Integer(0, 300, "seconds"),
+        "30",
+        "How long the login of a user waits whose logins are held (`mailfront user hold`), once "
+        "the password was right; then it is answered as temporarily unavailable.",
+    ),
+    Option(
         "service.badcommandlimit",
         Integer(1, 10_000, "commands"),
         "20",

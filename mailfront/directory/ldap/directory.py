@@ -32,7 +32,8 @@ NAMESAKES = 50
 ATTRIBUTES = (
     "objectClass", "uid", "cn", "mail", "mailAlternateAddress", "mailEquivalentAddress",
     "inetUserStatus", "mailUserStatus", "mailHost", "mailAllowedServiceAccess",
-    "userCertificate;binary", "mailFrontKeyFingerprint", "entryCSN", "modifyTimestamp",
+    "userCertificate;binary", "mailFrontKeyFingerprint", "mailFrontDelayUntil", "entryCSN",
+    "modifyTimestamp",
 )  # fmt: skip
 _ADDRESSES = ("mail", "mailAlternateAddress", "mailEquivalentAddress")
 _log = logging.getLogger("mailfront.directory")

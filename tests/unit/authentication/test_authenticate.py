@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import pytest
@@ -475,3 +476,25 @@ async def test_while_the_issuers_keys_are_not_known_tokens_are_refused_for_now(
     refusal = await desk.offer(BearerCredentials("", Secret("early")))
     assert isinstance(refusal, Refusal)
     assert refusal.temporary
+
+
+async def test_a_held_user_is_told_to_come_later_and_a_wrong_password_nothing_of_it(
+    desk: Desk,
+) -> None:
+    wrong = await desk.refusal(password=Secret("wrong"))
+    until = datetime.now(UTC) + timedelta(days=1)
+    desk.directory.entry = replace(ALICE, held_until=until)
+    assert await desk.refusal(password=Secret("wrong")) == wrong
+    held = await desk.refusal()
+    assert held.temporary
+    assert held.reason == "held back"
+    desk.directory.entry = replace(ALICE, held_until=until - timedelta(days=2))
+    assert isinstance(await desk.login(), Identity)
+
+
+async def test_nobody_acts_as_a_held_user_either(desk: Desk) -> None:
+    desk.directory.entry = replace(ALICE, held_until=datetime.now(UTC) + timedelta(days=1))
+    acting = PasswordCredentials("alice", "admin", RIGHT)
+    answer = await desk.offer(acting)
+    assert isinstance(answer, Refusal)
+    assert answer.temporary

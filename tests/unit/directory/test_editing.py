@@ -1,5 +1,6 @@
 import os
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from mailfront.directory.editing import (
     enroll_key,
     remove_entry,
     remove_key,
+    replace_delay,
     replace_password,
 )
 from mailfront.directory.enrolled_keys import enrolled_keys, key_fingerprint
@@ -190,3 +192,17 @@ class TestKeys:
             self.enroll(path, "carol@example.test")
         with pytest.raises(DirectoryError, match="there is no user"):
             remove_key(path, "carol@example.test", self.FINGERPRINT)
+
+
+def test_a_hold_is_one_line_and_goes_without_a_trace(path: Path) -> None:
+    until = datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
+    assert replace_delay(path, "alice@example.test", until)
+    added = b"dn: uid=alice\nmailFrontDelayUntil: 20261124183000Z\nmail:"
+    assert path.read_bytes() == HAND_MADE.replace(b"dn: uid=alice\nmail:", added)
+    assert users(path).by_address["alice@example.test"].held_until == until
+    assert not replace_delay(path, "alice@example.test", until)
+    assert replace_delay(path, "alice@example.test", until.replace(year=2027))
+    assert path.read_bytes().count(b"mailFrontDelayUntil") == 1
+    assert replace_delay(path, "alice@example.test", None)
+    assert path.read_bytes() == HAND_MADE
+    assert not replace_delay(path, "alice@example.test", None)

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,11 @@ def test_all_attributes_but_passwords_can_be_searched() -> None:
     assert attributes["objectclass"] == [b"inetUser"]
     assert (attributes["cn"], attributes["uid"]) == ([b"Alice B"], [b"alice"])
     assert "userpassword" not in attributes
+
+
+def test_logins_may_be_held_until_a_moment() -> None:
+    found = entry("dn: a\nmail: a@example.test\nmailFrontDelayUntil: 20261124183000Z\n")
+    assert found is not None
+    assert found.held_until == datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
+    with pytest.raises(DirectoryError, match=r"mailFrontDelayUntil: not of the form"):
+        entry("dn: a\nmail: a@example.test\nmailFrontDelayUntil: tomorrow\n")

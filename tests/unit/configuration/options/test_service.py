@@ -16,6 +16,7 @@ def test_names_and_defaults() -> None:
         "service.maxhandshakes": "500",
         "service.maxhandshakesperaddress": "50",
         "service.logintimeout": "60",
+        "service.holdwait": "30",
         "service.badcommandlimit": "20",
         "service.draintimeout": "10",
         "service.workers": "1",
