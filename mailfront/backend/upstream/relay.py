@@ -102,9 +102,9 @@ class Relay(asyncio.Protocol):
         return not self._upstream.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Part of `asyncio.Protocol`."""
+        """Part of `asyncio.Protocol`; after LOGOUT it does not matter who closes first."""
         self._client = None
-        self._end(CLIENT_CLOSED)
+        self._end(LOGOUT if self._is_leaving() else CLIENT_CLOSED)
 
     def pause_writing(self) -> None:
         """Part of `asyncio.Protocol`: the client reads slower than the upstream sends."""
@@ -137,7 +137,7 @@ class Relay(asyncio.Protocol):
         if self.ended.done():
             return
         farewells = self._farewells
-        if farewells.leave in self._last_command.upper():
+        if self._is_leaving():
             self._end(LOGOUT)
         elif farewells.bye and farewells.bye in self._last_answer.upper():
             self._end(UPSTREAM_CLOSED)
@@ -163,6 +163,9 @@ class Relay(asyncio.Protocol):
         else:
             self._timer = None
             self._farewell(self._farewells.idle, "idle time-out")
+
+    def _is_leaving(self) -> bool:
+        return self._farewells.leave in self._last_command.upper()
 
     def _farewell(self, text: bytes, reason: str) -> None:
         if self._client is not None and self._quiet:

@@ -112,6 +112,13 @@ async def test_a_logout_is_the_end_that_the_client_wanted() -> None:
     assert sides.reason() == LOGOUT
 
 
+async def test_after_a_logout_it_does_not_matter_who_closes_first() -> None:
+    sides = TwoSides()
+    sides.client.feed(b"a2 LOGOUT\r\n")
+    sides.client.hang_up()
+    assert sides.reason() == LOGOUT
+
+
 async def test_a_quit_is_the_end_that_the_client_wanted() -> None:
     sides = TwoSides(farewells=PopWords.farewells)
     sides.client.feed(b"QUIT\r\n")
