@@ -21,7 +21,8 @@ from mailfront.configuration.suggest import did_you_mean
 EMBEDDED = "embedded:"
 MOST_UPSTREAMS = 64
 _LONGEST = 2048
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?", re.ASCII | re.IGNORECASE)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", re.ASCII | re.IGNORECASE)
 
 
 class UpstreamTls(Enum):

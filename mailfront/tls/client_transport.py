@@ -83,6 +83,20 @@ class ClientTransport(ForwardingTransport):
             front.connection_lost(exc)
         self._records = self._raw = None
 
+    def pause_writing(self) -> None:
+        """Part of `asyncio.BufferedProtocol`: passed on, and the server is read all the same.
+
+        It may take nothing more just because its own answers wait for us. Our protocol bounds
+        what it gives us to send.
+        """
+        if self._front is not None:
+            self._front.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Part of `asyncio.BufferedProtocol`."""
+        if self._front is not None:
+            self._front.resume_writing()
+
     # Toward the protocol.
 
     async def start_tls(

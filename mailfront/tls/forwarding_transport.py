@@ -17,13 +17,20 @@ from mailfront.tls.channel_binding import channel_binding
 LINGER_SECONDS = 20.0
 # What a peer sends after our farewell is discarded for this long.
 DISCARD_SECONDS = 2.0
+# RFC 4291 section 2.5.5.2.
+_MAPPED = "::ffff:"
 
 
 def peer_of(transport: asyncio.BaseTransport) -> Peer:
     """Both ends of a connection; unknown if the client was gone before it was accepted."""
     remote = transport.get_extra_info("peername") or ("unknown", 0)
     local = transport.get_extra_info("sockname") or ("unknown", 0)
-    return Peer(remote[0], remote[1], local[0], local[1])
+    return Peer(_unmapped(remote[0]), remote[1], _unmapped(local[0]), local[1])
+
+
+def _unmapped(address: str) -> str:
+    """An IPv4 address that came through an IPv6 socket, as logs, filters and upstreams know it."""
+    return address[len(_MAPPED) :] if address.startswith(_MAPPED) and "." in address else address
 
 
 class ForwardingTransport(asyncio.Transport, asyncio.BufferedProtocol):

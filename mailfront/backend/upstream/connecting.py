@@ -195,9 +195,12 @@ class Connector:
         now = loop.time()
         until, addresses = self._resolved.get(upstream, (0.0, ()))
         if now >= until:
-            addresses = await loop.getaddrinfo(
-                upstream.host, upstream.port, type=socket.SOCK_STREAM
-            )
+            try:
+                addresses = await loop.getaddrinfo(
+                    upstream.host, upstream.port, type=socket.SOCK_STREAM
+                )
+            except UnicodeError as failure:
+                raise OSError(f"{upstream.host!r} cannot be looked up: {failure}") from failure
             self._resolved[upstream] = (now + _RESOLVED_FOR, addresses)
         return addresses
 

@@ -76,11 +76,12 @@ class Relay(asyncio.Protocol):
         upstream.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
         upstream.set_protocol(_UpstreamSide(self))
         client.set_protocol(self)
+        # First, so that a pause which the octets below ask for stays.
+        upstream.resume_reading()
+        client.resume_reading()
         client.write(answer)
         if leftover:
             self.data_received(leftover)
-        upstream.resume_reading()
-        client.resume_reading()
         if client.is_closing():
             self._end(CLIENT_CLOSED)
 

@@ -76,6 +76,8 @@ def test_an_ipv6_address_is_written_in_brackets() -> None:
         ("pop://store1", "does not begin with imap://"),
         ("imap://", "names no host"),
         ("imap://store 1", "names no host"),
+        ("imap://a..b", "names no host"),
+        (f"imap://{'a' * 64}.example.com", "names no host"),
         ("imap://store1:0", "the port is not a number"),
         ("imap://store1:65536", "the port is not a number"),
         ("imap://store1:x", "the port is not a number"),

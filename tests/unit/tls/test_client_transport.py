@@ -198,6 +198,14 @@ async def test_pauses_of_the_socket_reach_the_protocol() -> None:
     assert not connected.listener.paused
 
 
+async def test_a_server_that_takes_nothing_more_is_read_all_the_same() -> None:
+    connected = Connected()
+    connected.transport.pause_writing()
+    assert connected.wire.reading
+    connected.deliver(b"answers that it could not get rid of")
+    assert connected.listener.received == b"answers that it could not get rid of"
+
+
 async def test_a_connection_that_ended_is_freed_without_the_garbage_collector() -> None:
     gc.disable()
     try:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from mailfront.tls.forwarding_transport import ForwardingTransport
+import pytest
+
+from mailfront.interfaces.peer import Peer
+from mailfront.tls.forwarding_transport import ForwardingTransport, peer_of
 from tests.support.memory_transport import MemoryTransport
 
 
@@ -75,3 +79,34 @@ async def test_a_peer_that_is_gone_already_is_not_waited_for() -> None:
     raw = Gone()
     Made(raw)._discard_input(raw)
     assert raw.is_closing()
+
+
+class Ends(asyncio.BaseTransport):
+    """A transport that only knows its ends."""
+
+    def __init__(self, remote: str, local: str) -> None:
+        super().__init__({"peername": (remote, 40000), "sockname": (local, 993)})
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return super().get_extra_info(name, default)
+
+
+@pytest.mark.parametrize(
+    ("remote", "local", "address"),
+    [
+        ("192.0.2.7", "198.51.100.1", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "::ffff:198.51.100.1", "192.0.2.7"),
+        ("2001:db8::7", "2001:db8::1", "2001:db8::7"),
+        ("::ffff:0:1", "2001:db8::1", "::ffff:0:1"),
+    ],
+)
+def test_an_ipv4_client_has_its_own_address_on_an_ipv6_socket(
+    remote: str, local: str, address: str
+) -> None:
+    peer = peer_of(Ends(remote, local))
+    assert peer.address == address
+    assert "ffff:1" not in peer.local_address
+
+
+def test_a_client_that_is_gone_already_is_unknown() -> None:
+    assert peer_of(asyncio.BaseTransport()) == Peer("unknown", 0, "unknown", 0)

@@ -69,6 +69,21 @@ async def test_a_slow_client_stops_the_upstream_and_a_slow_upstream_the_client()
     assert sides.reading() == ("client", "upstream")
 
 
+async def test_a_pause_that_the_first_octets_ask_for_stays() -> None:
+    client, upstream = Full(), MemoryTransport()
+    relay = Relay(client, cast(ClientTransport, upstream), FAREWELLS, idle_timeout=60.0)
+    relay.start(ANSWER, b"")
+    assert not upstream.reading
+    client.hang_up()
+
+
+class Full(MemoryTransport):
+    """A client that takes nothing: each write asks for a pause."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.protocol.pause_writing()
+
+
 async def test_a_client_that_goes_away_ends_the_upstreams_connection() -> None:
     sides = TwoSides()
     sides.client.hang_up()
