@@ -44,13 +44,14 @@ def test_refused_data_without_end_is_abandoned() -> None:
 
 
 def test_it_asks_for_the_disk_when_memory_is_used_up() -> None:
-    growing = transfer(size_limit=10_000)
+    spooled = SpooledMessage()
+    growing = DataTransfer(spooled, size_limit=10_000, memory_limit=500)
     asked = []
     for part in (b"x" * 499, b"x"):
         growing.feed(part)
         asked.append(growing.needs_spooling)
     assert asked == [False, True]
-    growing.message.spool()
+    spooled.spool()
     growing.feed(b"x")
     assert (growing.needs_spooling, growing.message.size) == (False, 501)
-    growing.message.close()
+    spooled.close()
