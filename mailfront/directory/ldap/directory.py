@@ -2,7 +2,9 @@
 
 Takes the settings and a maker of TLS contexts, implements `directory.Directory`. An entry that
 cannot be read, or two where one belongs, is a fault of the directory and no unknown user: the
-look-up fails for a while (`DirectoryUnavailableError`), for that user alone.
+look-up fails for a while (`DirectoryUnavailableError`), for that user alone. So does one whose
+answer the server cut short (RFC 4511 section 4.1.9), unless it shows as many users as are wanted:
+what was left out may be users too.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import logging
 import secrets
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from mailfront.directory.entry import Entry, entry_from_record
 from mailfront.directory.ldap.cache import LookupCache
@@ -39,13 +42,27 @@ _ADDRESSES = ("mail", "mailAlternateAddress", "mailEquivalentAddress")
 _log = logging.getLogger("mailfront.directory")
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The users that a filter finds, one that cannot be read as it was found."""
+
+    users: tuple[FoundEntry | Entry, ...]
+    truncated: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.users)
+
+    def readable(self) -> list[Entry]:
+        return [each for each in self.users if isinstance(each, Entry)]
+
+
 class LdapDirectory:
     """To be used inside one event loop; `close` when the server stops."""
 
     def __init__(self, settings: LdapSettings, tls_context: Callable[[], ssl.SSLContext]) -> None:
         self._settings = settings
         self._pool = LdapPool(settings, tls_context)
-        self._cache: LookupCache[tuple[FoundEntry | Entry, ...]] = LookupCache(
+        self._cache: LookupCache[_Found] = LookupCache(
             capacity=settings.cache_size,
             lifetime=settings.cache_lifetime,
             negative_lifetime=settings.negative_lifetime,
@@ -70,7 +87,7 @@ class LdapDirectory:
             return None
         login_filter = self._settings.login_filter
         found = await self._found(login_filter.text(name), NAMESAKES)
-        fitting = [entry for entry in _readable(found) if login_filter.accepts(entry, name)]
+        fitting = [entry for entry in found.readable() if login_filter.accepts(entry, name)]
         # An address is its owner's, whatever uid somebody else has.
         owners = [entry for entry in fitting if entry.user == name]
         return _only(owners or fitting, found, name)
@@ -90,7 +107,7 @@ class LdapDirectory:
             for spelling in spellings
         )
         found = await self._found(f"(|{conditions})", NAMESAKES)
-        return _only([each for each in _readable(found) if name in each.addresses], found, name)
+        return _only([each for each in found.readable() if name in each.addresses], found, name)
 
     async def domains(self) -> frozenset[str]:
         """Part of `Directory`: `local.domains` and the default domain."""
@@ -104,10 +121,13 @@ class LdapDirectory:
         # More than are wanted, for some may be no users.
         where = None if base is None else str(base)
         found = await self._found(text, max(limit, NAMESAKES), where)
-        if any(isinstance(each, FoundEntry) for each in found):
+        users = found.readable()
+        if len(users) < len(found.users):
             # Which of several it is must not depend on which of them can be read.
             raise DirectoryUnavailableError(f"an entry that {text} finds cannot be read")
-        return _readable(found)[:limit]
+        if found.truncated and len(users) < limit:
+            raise _too_many(text)
+        return users[:limit]
 
     async def verify_password(self, entry: Entry | None, password: Secret) -> bool | None:
         """Part of `Directory`: by a bind as the user, unless `userPassword` is to be compared."""
@@ -116,17 +136,16 @@ class LdapDirectory:
         name = entry.dn if entry is not None else _nobody(self._settings.base)
         return await self._pool.is_password_of(name, password) and entry is not None
 
-    async def _found(
-        self, condition: str, limit: int, base: str | None = None
-    ) -> tuple[FoundEntry | Entry, ...]:
-        """Return the users that the filter finds; one that cannot be read as it was found."""
+    async def _found(self, condition: str, limit: int, base: str | None = None) -> _Found:
+        """Return the users among the first `limit` entries that the filter finds."""
         where = self._settings.base if base is None else base
 
-        async def ask() -> tuple[FoundEntry | Entry, ...]:
-            found = await self._pool.search(
+        async def ask() -> _Found:
+            answer = await self._pool.search(
                 where, encode_filter(condition), self._attributes, limit=limit
             )
-            return tuple(user for each in found if (user := _user(each)) is not None)
+            users = tuple(user for each in answer.entries if (user := _user(each)) is not None)
+            return _Found(users, answer.truncated)
 
         return await self._cache.get((where, condition, limit), ask)
 
@@ -153,16 +172,19 @@ def _user(found: FoundEntry) -> FoundEntry | Entry | None:
         return found
 
 
-def _readable(found: Iterable[FoundEntry | Entry]) -> list[Entry]:
-    return [each for each in found if isinstance(each, Entry)]
+def _too_many(what: str) -> DirectoryUnavailableError:
+    return DirectoryUnavailableError(f"too many entries match {what}")
 
 
-def _only(fitting: list[Entry], found: tuple[FoundEntry | Entry, ...], name: str) -> Entry | None:
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
+def _only(fitting: list[Entry], found: _Found, name: str) -> Entry | None:
+    if len(fitting) > 1:
         _log.warning("%s is the name of several entries: %s", name, [each.dn for each in fitting])
         raise DirectoryUnavailableError(f"{name} is the name of {len(fitting)} entries")
-    if len(_readable(found)) < len(found):
+    if found.truncated:
+        # Whether there is another one like it, or one at all, is not known.
+        raise _too_many(name)
+    if fitting:
+        return fitting[0]
+    if len(found.readable()) < len(found.users):
         raise DirectoryUnavailableError(f"an entry that may be {name} cannot be read")
     return None

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from mailfront.directory.ldap.connection import ConnectionFailedError, LdapConnection, connect
 from mailfront.directory.ldap.server import LdapServer, ServerStates
@@ -42,6 +43,14 @@ _WRONG = frozenset(
 _FOUND = frozenset((ResultCode.SUCCESS, ResultCode.SIZE_LIMIT_EXCEEDED))
 
 
+@dataclass(frozen=True, slots=True)
+class SearchAnswer:
+    """The entries that a search found; `truncated` if the server has more than it sent."""
+
+    entries: tuple[FoundEntry, ...]
+    truncated: bool = False
+
+
 class LdapPool:
     """To be used inside one event loop; `close` when the server stops."""
 
@@ -69,7 +78,7 @@ class LdapPool:
 
     async def search(
         self, base: str, condition: bytes, attributes: tuple[str, ...], *, limit: int
-    ) -> list[FoundEntry]:
+    ) -> SearchAnswer:
         """Return at most `limit` entries in the subtree of `base`; none if there is no base.
 
         Raises `DirectoryUnavailableError`.
@@ -240,9 +249,9 @@ def _outstanding(connection: LdapConnection) -> int:
     return connection.outstanding
 
 
-def _judged(found: list[FoundEntry], result: Result) -> list[FoundEntry]:
+def _judged(found: list[FoundEntry], result: Result) -> SearchAnswer:
     if result.code in _FOUND:
-        return found
+        return SearchAnswer(tuple(found), result.code == ResultCode.SIZE_LIMIT_EXCEEDED)
     if result.code == ResultCode.NO_SUCH_OBJECT:
-        return []
+        return SearchAnswer(())
     raise DirectoryUnavailableError(f"search: {result}")

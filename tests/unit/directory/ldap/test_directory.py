@@ -1,13 +1,13 @@
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from mailfront.directory.entry import AccountStatus
 from mailfront.directory.ldap import pool as pool_module
-from mailfront.directory.ldap.directory import LdapDirectory
+from mailfront.directory.ldap.directory import NAMESAKES, LdapDirectory
 from mailfront.directory.ldap.login_filter import LoginFilter
 from mailfront.directory.ldap.server import LdapServer, LdapTls
 from mailfront.directory.ldap.settings import LdapSettings
@@ -33,6 +33,7 @@ ALICE: dict[str, Sequence[str | bytes]] = {
     "modifyTimestamp": ["20260101000000Z"],
 }
 BROKEN: dict[str, Sequence[str | bytes]] = {"uid": ["alice"], "mail": ["no address"]}
+SIZE_LIMIT_EXCEEDED = 4
 Make = Callable[[LdapSettings], LdapDirectory]
 
 
@@ -167,6 +168,74 @@ async def test_a_search_shows_more_than_one_and_fails_for_what_it_cannot_read(
     server.entries["uid=broken,o=x"] = BROKEN
     with pytest.raises(DirectoryUnavailableError):
         await directory.search(None, Equal("cn", "e"))
+
+
+def groups(count: int) -> dict[str, Mapping[str, Sequence[str | bytes]]]:
+    return {f"cn=group{number},o=x": {"cn": ["group"]} for number in range(count)}
+
+
+def user(name: str) -> dict[str, Sequence[str | bytes]]:
+    return {"uid": [name], "mail": [f"{name}@example.test"]}
+
+
+async def test_of_an_answer_cut_short_one_user_is_not_the_only_one(
+    directory: LdapDirectory, server: MemoryServer
+) -> None:
+    server.entries = {
+        **groups(NAMESAKES - 1),
+        **{f"uid={name},o=x": user(name) for name in ("alice", "bob", "carol")},
+    }
+    server.code = SIZE_LIMIT_EXCEEDED
+    with pytest.raises(DirectoryUnavailableError, match="too many entries match"):
+        await directory.search(None, Equal("cn", "a"))
+    # Also from what is kept.
+    with pytest.raises(DirectoryUnavailableError, match="too many entries match"):
+        await directory.search(None, Equal("cn", "a"))
+    assert server.searches == 1
+    assert len(await directory.search(None, Equal("cn", "a"), limit=1)) == 1
+
+
+async def test_an_answer_cut_short_without_a_user_is_not_nobody(
+    directory: LdapDirectory, server: MemoryServer
+) -> None:
+    server.entries = groups(NAMESAKES)
+    server.code = SIZE_LIMIT_EXCEEDED
+    for look_up in (
+        directory.search(None, Equal("cn", "a")),
+        directory.entry_for_login("alice", "example.test"),
+        directory.entry_for_address("alice@example.test"),
+    ):
+        with pytest.raises(DirectoryUnavailableError, match="too many entries match"):
+            await look_up
+
+
+async def test_an_answer_cut_short_with_as_many_users_as_are_wanted_is_enough(
+    directory: LdapDirectory, server: MemoryServer
+) -> None:
+    server.entries = {
+        **groups(NAMESAKES - 2),
+        **{f"uid={name},o=x": user(name) for name in ("alice", "bob", "carol")},
+    }
+    server.code = SIZE_LIMIT_EXCEEDED
+    found = await directory.search(None, Equal("cn", "a"))
+    assert [entry.user for entry in found] == ["alice@example.test", "bob@example.test"]
+
+
+async def test_nobody_is_the_only_one_of_a_name_whose_namesakes_were_cut_off(
+    directory: LdapDirectory, server: MemoryServer
+) -> None:
+    namesakes: dict[str, Mapping[str, Sequence[str | bytes]]] = {
+        f"uid=alice,o={number}": {"uid": ["alice"], "mail": [f"alice@domain{number}.test"]}
+        for number in range(NAMESAKES)
+    }
+    server.entries |= namesakes
+    server.code = SIZE_LIMIT_EXCEEDED
+    for look_up in (
+        directory.entry_for_login("alice@example.test", ""),
+        directory.entry_for_address("alice@example.test"),
+    ):
+        with pytest.raises(DirectoryUnavailableError, match="too many entries match alice@"):
+            await look_up
 
 
 async def test_the_server_judges_passwords_of_users_and_of_nobody(

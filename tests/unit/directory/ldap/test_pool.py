@@ -58,7 +58,8 @@ async def pool(network: MemoryNetwork) -> AsyncIterator[LdapPool]:
 
 
 async def names(pool: LdapPool) -> list[str]:
-    return [entry.name for entry in await pool.search("o=x", b"\x87\x03uid", ("uid",), limit=5)]
+    answer = await pool.search("o=x", b"\x87\x03uid", ("uid",), limit=5)
+    return [entry.name for entry in answer.entries]
 
 
 async def test_searches_share_a_connection_to_the_first_server(
@@ -213,7 +214,9 @@ async def test_a_limit_and_a_missing_base_are_answers(
     pool: LdapPool, one: MemoryServer, code: int, entries: list[str]
 ) -> None:
     one.code = code
-    assert await names(pool) == entries
+    answer = await pool.search("o=x", b"\x87\x03uid", ("uid",), limit=5)
+    assert [entry.name for entry in answer.entries] == entries
+    assert answer.truncated is (code == 4)
 
 
 async def test_other_results_are_none(pool: LdapPool, one: MemoryServer) -> None:
