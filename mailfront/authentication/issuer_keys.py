@@ -4,7 +4,8 @@ Takes the issuer's address, or that of its key set; gives the keys. They are fet
 and every hour, and when a token names a key that is not known, which happens when the issuer
 changes keys, but no more than once a minute: anybody can write a key's name into a token. While the
 issuer cannot be reached the keys at hand go on to count, for a day (OpenID Connect Discovery 1.0,
-RFC 8414, RFC 7517).
+RFC 8414, RFC 7517). A key that cannot be read is ignored, and the others of its set count (RFC 7517
+section 5).
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 import aiohttp
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 
 from mailfront.errors import DirectoryUnavailableError
 from mailfront.interfaces.tasks import start_task
@@ -28,11 +30,18 @@ LEAST_INTERVAL = 60.0
 """Seconds between two looks that tokens cause."""
 KEPT_FOR = 24 * 3600.0
 MAXIMUM_OCTETS = 256 * 1024
+MAXIMUM_KEYS = 100
+"""So many keys of a set are looked at; issuers have a handful."""
 FETCH_TIMEOUT = 10.0
 
 DISCOVERY = "/.well-known/openid-configuration"
 
-_FAULTS = (OSError, ValueError, TypeError, KeyError, JoseError, aiohttp.ClientError)
+_UNREADABLE = (
+    JoseError, ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm
+)  # fmt: skip
+# A document nested too deeply is a RecursionError.
+_FAULTS = (OSError, RecursionError, aiohttp.ClientError, *_UNREADABLE)
+_REASON_CHARACTERS = 100
 
 Fetch = Callable[[str], Awaitable[object]]
 _log = logging.getLogger("mailfront.authentication")
@@ -76,6 +85,7 @@ class IssuerKeys:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.problem = ""
+        self._ignored = ""
         self._issuer = issuer
         self._keys_address = keys_address
         self._fetch = fetch
@@ -142,12 +152,44 @@ class IssuerKeys:
         document = await self._fetch(address)
         if not isinstance(document, dict):
             raise TypeError("that is no key set")
-        return KeySet.import_key_set({"keys": document["keys"]})
+        keys, ignored = _imported(document["keys"])
+        self._report_ignored(ignored)
+        return keys
+
+    def _report_ignored(self, ignored: str) -> None:
+        if ignored and ignored != self._ignored:
+            _log.warning("of the keys of %s %s", self._issuer, ignored)
+        self._ignored = ignored
 
     def _report(self, problem: str) -> None:
         if problem and problem != self.problem:
             _log.warning("%s", problem)
         self.problem = problem
+
+
+def _imported(described: object) -> tuple[KeySet, str]:
+    """Return the keys of a set, and what is to be told of those that are ignored.
+
+    Raises `TypeError` and `ValueError` if there is none that can be used.
+    """
+    if not isinstance(described, list):
+        raise TypeError("that is no key set")
+    keys: list[Key] = []
+    reasons: list[str] = []
+    for each in described[:MAXIMUM_KEYS]:
+        try:
+            key = JWKRegistry.import_key(each)
+            key.ensure_kid()
+        except _UNREADABLE as fault:
+            reasons.append(repr(_reason(fault)[:_REASON_CHARACTERS]))
+        else:
+            keys.append(key)
+    if len(described) > MAXIMUM_KEYS:
+        reasons.append(f"more than {MAXIMUM_KEYS} keys")
+    if not keys:
+        raise ValueError(f"no key can be used: {reasons[0]}" if reasons else "there is no key")
+    count = len(described) - len(keys)
+    return KeySet(keys), f"{count} cannot be used: {reasons[0]}" if count else ""
 
 
 def _reason(fault: BaseException) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 import pytest
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import ECKey
 
 from mailfront.authentication import issuer_keys
 from mailfront.authentication.issuer_keys import IssuerKeys, discovery_address, fetch_json
@@ -15,7 +15,8 @@ from tests.support.token_issuer import TokenIssuer
 
 ISSUER = "https://login.example.test"
 KEYS = f"{ISSUER}/keys"
-SET = dict(KeySet([ECKey.generate_key("P-256", {"kid": "one"})]).as_dict())
+KEY = ECKey.generate_key("P-256", {"kid": "one"}).as_dict()
+SET = {"keys": [KEY]}
 
 
 class Web:
@@ -67,7 +68,8 @@ async def test_many_who_ask_at_once_are_one_look() -> None:
     "document",
     [
         OSError("refused"), TimeoutError(), ValueError("HTTP status 500"), {}, [], {"keys": []},
-        {"keys": "x"}, {"keys": [{"kty": "EC"}]}, {"keys": [1]},
+        {"keys": "x"}, {"keys": [{"kty": "EC"}]}, {"keys": [1]}, RecursionError("too deep"),
+        AttributeError("no such thing"),
     ],
 )  # fmt: skip
 async def test_without_keys_nothing_is_known_and_the_operator_is_told(
@@ -87,6 +89,58 @@ async def test_without_keys_nothing_is_known_and_the_operator_is_told(
     web.documents[KEYS] = SET
     await keys.keys()
     assert keys.problem == ""
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}, {"kty": "RSA", "n": "AQAB"},
+        {"kty": "RSA", "n": "\u00e9", "e": "AQAB"}, {"kty": ["RSA"]}, {"kty": "AKP"}, {}, 1, None,
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, {"kty": "x" * 10_000 + "\n"}, "text",
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "use": "sig", "key_ops": [[]]},
+    ],
+)  # fmt: skip
+async def test_a_key_that_cannot_be_read_is_ignored_and_told_once(
+    odd: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    web = Web()
+    web.documents[KEYS] = {"keys": [odd, KEY]}
+    keys = web.keys(KEYS)
+    for _ in range(3):
+        assert [key.kid for key in await keys.fresh_keys()] == ["one"]
+        web.now += issuer_keys.LEAST_INTERVAL
+    assert keys.problem == ""
+    assert web.asked == [KEYS] * 3
+    (record,) = caplog.records
+    told = record.getMessage()
+    assert told.startswith(f"of the keys of {ISSUER} 1 cannot be used: ")
+    assert "\n" not in told
+    assert len(told) < 200
+
+
+async def test_of_very_many_keys_the_first_count(caplog: pytest.LogCaptureFixture) -> None:
+    web = Web()
+    web.documents[KEYS] = {"keys": [KEY] * (issuer_keys.MAXIMUM_KEYS + 5)}
+    assert len(list(await web.keys(KEYS).keys())) == issuer_keys.MAXIMUM_KEYS
+    assert "5 cannot be used: more than 100 keys" in caplog.text
+
+
+async def test_a_document_nested_too_deeply_does_not_end_the_following(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    web = Web()
+    web.documents[KEYS] = RecursionError()
+    monkeypatch.setattr(issuer_keys, "RETRY_INTERVAL", 0)
+    keys = web.keys(KEYS)
+    keys.start()
+    while len(web.asked) < 2:
+        await asyncio.sleep(0)
+    assert keys.problem.endswith("RecursionError")
+    web.documents[KEYS] = SET
+    while keys.problem:
+        await asyncio.sleep(0)
+    assert [key.kid for key in await keys.keys()] == ["one"]
+    keys.close()
 
 
 @pytest.mark.parametrize(
