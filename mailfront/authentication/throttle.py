@@ -262,12 +262,14 @@ class Throttle:
 def address_block(address: str) -> str:
     """Return what counts as one address: an IPv4 address (also as IPv4-mapped IPv6), or the /64
     of an IPv6 address; anything else (a Unix socket's) is itself."""
+    if ":" not in address:
+        return address
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
     if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
+        return address
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, 64), strict=False))

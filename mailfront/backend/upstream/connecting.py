@@ -136,15 +136,15 @@ class Connector:
     _sessions: dict[Upstream, tuple[ssl.SSLContext, ssl.SSLSession]] = field(default_factory=dict)
     _resolved: dict[Upstream, _Resolved] = field(default_factory=dict)
 
-    async def connect(self, balance: Balance, header: bytes = b"") -> UpstreamConnection:
+    async def connect(self, balance: Balance, header: Callable[[], bytes]) -> UpstreamConnection:
         """Return a connection to the best of the upstreams that answer.
 
-        `header` is sent before all else to those that want a PROXY header.
+        What `header` gives is sent before all else to those that want a PROXY header.
         """
         candidates = balance.candidates(time.monotonic())
         for upstream in candidates:
             try:
-                return await self.open(upstream, header)
+                return await self.open(upstream, header() if upstream.proxy_header else b"")
             except (OSError, PeerError) as failure:
                 problem = told(failure)
                 if balance.failed(upstream, problem, time.monotonic()):

@@ -93,7 +93,7 @@ class UpstreamBackend:
             # What the client sends before the relay begins waits in the kernel.
             session.transport.pause_reading()
             connection = await self._connector.connect(
-                balance, build_header(session.peer, session.tls)
+                balance, lambda: build_header(session.peer, session.tls)
             )
             try:
                 logged_in = await self._log_in(session, connection)
