@@ -1,6 +1,6 @@
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
@@ -55,6 +55,20 @@ async def pool(network: MemoryNetwork) -> AsyncIterator[LdapPool]:
     pool = LdapPool(SETTINGS, context)
     yield pool
     pool.close()
+
+
+class Clock:
+    """The event loop's time, which stands still until a test moves it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        self.now = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: self.now)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0)
 
 
 async def names(pool: LdapPool) -> list[str]:
@@ -125,14 +139,20 @@ async def test_with_no_server_up_every_call_fails_at_once(
 
 
 async def test_a_server_that_does_not_answer_is_left_within_the_time_out(
-    pool: LdapPool, one: MemoryServer, two: MemoryServer
+    pool: LdapPool, one: MemoryServer, two: MemoryServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = Clock(monkeypatch)
     await names(pool)
     one.silent = True
+    search = asyncio.ensure_future(names(pool))
+    await until(lambda: one.searches == 2)
+    clock.now += SETTINGS.search_timeout
     with pytest.raises(DirectoryUnavailableError, match="no answer within"):
-        await names(pool)
-    while not pool.problems():
-        await asyncio.sleep(0.01)
+        await search
+    # Whether the server still answers at all is asked over another connection.
+    await until(lambda: len(one.transports) == 2)
+    clock.now += SETTINGS.connect_timeout
+    await until(lambda: bool(pool.problems()))
     assert await names(pool) == ["uid=x"]
     assert two.searches == 1
     assert one.open_connections == 0
