@@ -205,8 +205,9 @@ class DirectoryAuthenticator:
         entry = await self._entry(credentials.login)
         user = self._user(entry, credentials.login)
         name = self._name_for_log(entry, credentials.login)
-        attempt = await self._throttle.judge(client.peer.address, user)
         holder = await self._certificates.holder(client)
+        # Last: what suspends between judging and counting lets many at once past the throttle.
+        attempt = await self._throttle.judge(client.peer.address, user)
         if isinstance(credentials, ScramCredentials):
             values = entry.password_values if entry is not None else ()
             proven = credentials.proven and verifier_among(values) is not None

@@ -94,13 +94,16 @@ class CountingChecker(PasswordChecker):
 
 
 class OneMapping:
-    """Maps every certificate that is accepted to `entry`; without one, to nobody."""
+    """Maps what it accepts to `entry`, after `seconds`; without an entry, to nobody."""
 
     def __init__(self) -> None:
         self.entry: Entry | None = None
         self.failure: Exception | None = None
+        self.seconds = 0.0
 
     async def map(self, certificate: ClientCertificate, service: str) -> Entry:
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
         if self.failure is not None:
             raise self.failure
         if self.entry is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -350,6 +350,25 @@ async def test_a_mapping_that_cannot_be_made_now_is_a_temporary_refusal(
     holder = await desk.authenticator.certificate_holder(desk.client(certificate=CERTIFICATE))
     assert isinstance(holder, Refusal)
     assert holder.temporary
+
+
+@pytest.mark.parametrize(
+    "guess",
+    [
+        lambda number: PasswordCredentials("", "alice", Secret(f"wrong {number}")),
+        lambda number: ScramCredentials("", "alice", proven=False),
+    ],
+)
+async def test_many_guesses_at_once_beside_a_certificate_that_takes_time_to_map_are_few_checks(
+    make_desk: MakeDesk, guess: Callable[[int], Credentials]
+) -> None:
+    desk = make_desk(user_limit=5)
+    desk.mapper.seconds = 0.01
+    answers = await asyncio.gather(
+        *(desk.offer(guess(number), certificate=CERTIFICATE) for number in range(200))
+    )
+    throttled = [each for each in answers if isinstance(each, Refusal) and each.temporary]
+    assert len(throttled) == 195
 
 
 # Acting as somebody else.
