@@ -64,6 +64,8 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
 async def sign_in_with_certificate(request: web.Request) -> web.StreamResponse:
     """`POST /sign-in/certificate`: as whom the certificate of this connection is."""
     await _fields(request)
+    if "EXTERNAL" not in services_of(request).settings.login.offered(_channel(request)):
+        return await _form(request, status=403, problem=NOT_YOURS, login="")
     return await _authenticate(request, "EXTERNAL", CertificateCredentials(""), "")
 
 

@@ -169,6 +169,18 @@ async def test_a_certificate_that_maps_to_nobody_does_not_sign_in() -> None:
         assert "Your certificate does not sign you in here." in answer.text
 
 
+async def test_where_certificates_are_not_offered_the_buttons_address_signs_nobody_in() -> None:
+    webmail = Webmail(replace(SETTINGS, login=LoginPolicy(0, mechanisms=("PLAIN", "LOGIN"))))
+    webmail.authenticator.holder = USER
+    async with MemoryBrowser(webmail.application(), tls_facts=CERTIFIED) as browser:
+        answer = await with_certificate(browser)
+        assert answer.status == 403
+        assert "Your certificate does not sign you in here." in answer.text
+        assert "Continue as" not in answer.text
+        assert (await browser.get("/mail")).status == 303
+    assert webmail.authenticator.peers == []
+
+
 @pytest.mark.parametrize("token", ["", "guess"])
 async def test_another_site_cannot_press_the_button(token: str) -> None:
     webmail = Webmail()
