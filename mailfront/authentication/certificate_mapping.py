@@ -22,7 +22,13 @@ from mailfront.authentication.certificate_names import CertificateNames, certifi
 from mailfront.authentication.certmap_file import LoadedCertmap
 from mailfront.authentication.certmap_properties import Component, Mapping
 from mailfront.authentication.mapping_function import MappingFunction, MappingQuestion
-from mailfront.authentication.pinned_key import check_presented, holds_key, pinned_condition
+from mailfront.authentication.pinned_key import (
+    JudgeEnrolled,
+    check_enrolled,
+    check_presented,
+    enrolled_certificates,
+    pinned_condition,
+)
 from mailfront.directory.entry import Entry
 from mailfront.errors import DirectoryUnavailableError, KeystoreError, MappingRefusedError
 from mailfront.interfaces.client_certificate import CertificateFault, ClientCertificate
@@ -86,17 +92,20 @@ class MappingTrace:
 
 
 class CertificateMapper:
-    """Maps certificates to entries of `directory`."""
+    """Maps certificates to entries of `directory`; where a presented certificate counts for its
+    key alone, `judge_enrolled` tells of the enrolled one."""
 
     def __init__(
         self,
         directory: EntrySearch,
         certmap: CertmapSource,
+        judge_enrolled: JudgeEnrolled,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
         self._certmap = certmap
+        self._judge_enrolled = judge_enrolled
         self._clock = clock
 
     async def map(self, certificate: ClientCertificate, service: str) -> Entry:
@@ -119,7 +128,7 @@ class CertificateMapper:
     async def trace(self, certificate: ClientCertificate, service: str) -> MappingTrace:
         """Map, and return each step. Raises `DirectoryUnavailableError`."""
         trace = MappingTrace()
-        attempt = _Attempt(self._directory, certificate, service, trace)
+        attempt = _Attempt(self._directory, self._judge_enrolled, certificate, service, trace)
         try:
             trace.entry = await attempt.entry(self._certmap.current(), self._clock())
         except (MappingRefusedError, KeystoreError) as refusal:
@@ -133,11 +142,13 @@ class _Attempt:
     def __init__(
         self,
         directory: EntrySearch,
+        judge_enrolled: JudgeEnrolled,
         certificate: ClientCertificate,
         service: str,
         trace: MappingTrace,
     ) -> None:
         self._directory = directory
+        self._judge_enrolled = judge_enrolled
         self._presented = certificate
         self._service = service
         self._trace = trace
@@ -169,12 +180,14 @@ class _Attempt:
             return None
         if len(found) > 1:
             raise MappingRefusedError("its key is enrolled for more than one user")
-        if not holds_key(found[0], certificate):
+        enrolled = enrolled_certificates(found[0], certificate)
+        if not enrolled:
             raise MappingRefusedError(
                 "the entry has the fingerprint of its key but no certificate with that key"
             )
         if not self._presented.verified:
             check_presented(certificate, now)
+            await check_enrolled(enrolled, now, self._judge_enrolled)
         self._trace.verification = "the entry holds a certificate with this key"
         return found[0]
 

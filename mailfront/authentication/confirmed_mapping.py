@@ -1,33 +1,28 @@
-"""A certificate is confirmed with whoever issued it before it is mapped to a user.
+"""A certificate is judged once more, and confirmed with whoever issued it, before it is mapped.
 
-Takes the mapper, and a question that may take its time (`tls.client_ocsp`), which it puts to no
-certificate that would log nobody in anyway.
+Takes the mapper, and what judges certificates at this moment (`authentication.present_trust`):
+the fault that the handshake found may be days old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from mailfront.authentication.certificate_login import Mapper
+from mailfront.authentication.present_trust import PresentTrust
 from mailfront.directory.entry import Entry
 from mailfront.interfaces.client_certificate import ClientCertificate
 
-Confirm = Callable[[ClientCertificate], Awaitable[ClientCertificate]]
-
 
 class ConfirmedMapper:
-    """Implements `certificate_login.Mapper`. `confirm` None: nobody is asked."""
+    """Implements `certificate_login.Mapper`."""
 
-    def __init__(self, mapper: Mapper, confirm: Confirm | None = None) -> None:
-        self.confirm = confirm
+    def __init__(self, mapper: Mapper, trust: PresentTrust) -> None:
         self._mapper = mapper
+        self._trust = trust
 
     async def map(self, certificate: ClientCertificate, service: str) -> Entry:
         """Return whose it is. Raises `MappingRefusedError`, `DirectoryUnavailableError`."""
-        if self.confirm is not None and certificate.verified:
-            certificate = await self.confirm(certificate)
-        return await self._mapper.map(certificate, service)
+        return await self._mapper.map(await self._trust.confirmed(certificate), service)
 
     def accepts(self, certificate: ClientCertificate) -> bool:
-        """Whether it is verified, or of a kind that a mapping may have pinned."""
-        return self._mapper.accepts(certificate)
+        """Whether it is verified at present, or of a kind that a mapping may have pinned."""
+        return self._mapper.accepts(self._trust.judged(certificate))

@@ -20,6 +20,7 @@ from mailfront.authentication.access import judge_access
 from mailfront.authentication.certificate_mapping import CertificateMapper, MappingTrace, SearchStep
 from mailfront.authentication.certificate_names import CertificateNames, certificate_names
 from mailfront.authentication.certmap_file import CertmapFile
+from mailfront.authentication.present_trust import PresentTrust
 from mailfront.cli.directory_access import opened_directory, opened_keystore
 from mailfront.cli.output import EXIT_FAILED, EXIT_OK, JsonValue, print_json, print_line
 from mailfront.configuration.home import ServerRoot
@@ -31,6 +32,7 @@ from mailfront.interfaces.client_certificate import CertificateFault, ClientCert
 from mailfront.interfaces.peer import Peer
 from mailfront.keystore.certificate_files import read_certificates
 from mailfront.keystore.formats import certificate_der, key_description
+from mailfront.keystore.records import CertificateRecord
 from mailfront.protocol.ldap_filter import to_text
 from mailfront.protocol.mail_address import unicode_address
 from mailfront.server.client_certificates import ClientCertificates
@@ -92,10 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
     configuration = load_configuration(root.msg_conf)
     chain = read_certificates(Path(arguments.certificate))
     names = certificate_names(certificate_der(chain[0]))
-    judged, remedy = _judged(root, configuration, chain)
+    trust, for_servers = _trust_in_force(root, configuration)
+    judged, remedy = _judged(trust, for_servers, chain)
     service = SERVICES[arguments.service]
     peer = Peer(arguments.address, 0, "", 0)
-    trace, refusal = asyncio.run(_mapped(root, configuration, judged, service, peer))
+    trace, refusal = asyncio.run(_mapped(root, configuration, trust, judged, service, peer))
     outcome = Outcome(chain[0], names, judged, trace, refusal, remedy)
     if arguments.json:
         print_json(_record(outcome, arguments.service))
@@ -104,19 +107,24 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK if outcome.user else EXIT_FAILED
 
 
-def _judged(
-    root: ServerRoot, configuration: Configuration, chain: Sequence[x509.Certificate]
-) -> tuple[ClientCertificate, str]:
-    """Judge a chain as the TLS layer does what a client presents; with the remedy."""
+def _trust_in_force(
+    root: ServerRoot, configuration: Configuration
+) -> tuple[PresentTrust, Sequence[CertificateRecord]]:
+    """By what the server judges certificates, and the CAs that are trusted for servers."""
     clients = ClientCertificates()
-    leaf, *rest = [certificate_der(each) for each in chain]
     with opened_keystore(root) as token:
         clients.load(configuration, token)
-        for_servers = token.server_authorities()
-    if clients.trust is None:
-        detail = "OpenSSL cannot be asked"
-        return ClientCertificate(leaf, tuple(rest), CertificateFault.UNTRUSTED, detail), ""
-    judged = clients.trust.judge(leaf, tuple(rest))
+        return PresentTrust(lambda: clients.trust), token.server_authorities()
+
+
+def _judged(
+    trust: PresentTrust,
+    for_servers: Sequence[CertificateRecord],
+    chain: Sequence[x509.Certificate],
+) -> tuple[ClientCertificate, str]:
+    """Judge a chain as the TLS layer does what a client presents; with the remedy."""
+    leaf, *rest = [certificate_der(each) for each in chain]
+    judged = trust.judged(ClientCertificate(leaf, tuple(rest)))
     issuers = {certificate.issuer for certificate in chain}
     for record in for_servers if judged.fault is CertificateFault.UNTRUSTED else ():
         if record.certificate.subject in issuers:
@@ -128,6 +136,7 @@ def _judged(
 async def _mapped(
     root: ServerRoot,
     configuration: Configuration,
+    trust: PresentTrust,
     certificate: ClientCertificate,
     service: str,
     peer: Peer,
@@ -135,7 +144,8 @@ async def _mapped(
     certmap = CertmapFile(root.certmap_conf)
     with opened_directory(root, configuration) as directory:
         try:
-            trace = await CertificateMapper(directory, certmap).trace(certificate, service)
+            mapper = CertificateMapper(directory, certmap, trust.enrolled)
+            trace = await mapper.trace(certificate, service)
         except DirectoryUnavailableError as failure:
             return None, f"the directory cannot be asked now: {failure}"
     if trace.entry is None:

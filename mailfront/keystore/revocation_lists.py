@@ -105,13 +105,28 @@ class Revocations:
         self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
     ) -> RevocationState:
         """What the list of `issuer` says of a certificate that it signed."""
-        found = self.lists.get(authority_key(issuer))
-        if found is None or not found.covers(certificate):
-            return RevocationState.NO_LIST
-        if found.has(certificate.serial_number):
-            # An old list is right about those on it.
-            return RevocationState.REVOKED
-        return RevocationState.GOOD if found.is_current(now) else RevocationState.OUT_OF_DATE
+        return _state(self.lists.get(authority_key(issuer)), certificate, now)
+
+    def state_by_name(self, certificate: x509.Certificate, now: datetime) -> RevocationState:
+        """What is said of a certificate whose issuer is not at hand: the worst that any list of a
+        CA with its issuer's name says."""
+        named = [each for each in self.lists.values() if each.issuer == certificate.issuer]
+        states = {_state(each, certificate, now) for each in named}
+        for state in (RevocationState.REVOKED, RevocationState.OUT_OF_DATE, RevocationState.GOOD):
+            if state in states:
+                return state
+        return RevocationState.NO_LIST
+
+
+def _state(
+    found: RevocationList | None, certificate: x509.Certificate, now: datetime
+) -> RevocationState:
+    if found is None or not found.covers(certificate):
+        return RevocationState.NO_LIST
+    if found.has(certificate.serial_number):
+        # An old list is right about those on it.
+        return RevocationState.REVOKED
+    return RevocationState.GOOD if found.is_current(now) else RevocationState.OUT_OF_DATE
 
 
 def revocation_list_der(octets: bytes) -> bytes:

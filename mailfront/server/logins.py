@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mailfront.authentication.access_token import AccessTokens, IssuerSettings
 from mailfront.authentication.authenticate import DirectoryAuthenticator
 from mailfront.authentication.certificate_login import LoginRules
 from mailfront.authentication.certificate_mapping import CertificateMapper
 from mailfront.authentication.certmap_file import CertmapFile
-from mailfront.authentication.confirmed_mapping import Confirm, ConfirmedMapper
+from mailfront.authentication.confirmed_mapping import ConfirmedMapper
 from mailfront.authentication.issuer_keys import IssuerKeys, discovery_address
+from mailfront.authentication.present_trust import Confirm, PresentTrust
 from mailfront.authentication.scram_verifier import (
     VerifierForgery,
     installation_secret,
@@ -25,6 +28,7 @@ from mailfront.directory.directory import Directory
 from mailfront.directory.users_file import parse_users, read_users_file
 from mailfront.errors import OperatorError
 from mailfront.front.login_policy import LoginPolicy
+from mailfront.tls.client_verification import ClientTrust
 
 GROUPS = {"imta": "submit", "imap": "imap", "pop": "pop", "http": "http"}
 """The services that log users in, with their names in options."""
@@ -96,13 +100,15 @@ class Logins:
                 installation_secret(root.scram_secret),
                 configuration.integer("sasl.default.scram_iterations"),
             )
-        self._mapper: ConfirmedMapper | None = None
+        self._trust = PresentTrust()
+        mapper: ConfirmedMapper | None = None
         if self._certmap is not None:
-            self._mapper = ConfirmedMapper(CertificateMapper(directory, self._certmap))
+            by_certmap = CertificateMapper(directory, self._certmap, self._trust.enrolled)
+            mapper = ConfirmedMapper(by_certmap, self._trust)
         self.authenticator = DirectoryAuthenticator(
             directory,
             configuration.string("service.defaultdomain"),
-            mapper=self._mapper,
+            mapper=mapper,
             tokens=tokens,
             forgery=forgery,
             administrators=administrators(configuration),
@@ -111,10 +117,10 @@ class Logins:
             hold_seconds=configuration.integer("service.holdwait"),
         )
 
-    def confirm_certificates(self, confirm: Confirm) -> None:
-        """Let `confirm` judge each verified certificate once more before it logs somebody in."""
-        if self._mapper is not None:
-            self._mapper.confirm = confirm
+    def judge_certificates(self, trust: Callable[[], ClientTrust | None], confirm: Confirm) -> None:
+        """From now on judge each certificate by the trust in force, and those that it verifies by
+        `confirm`, before they log somebody in. Until then no CA is trusted."""
+        self._trust.trust, self._trust.confirm = trust, confirm
 
     def start(self) -> None:
         """Begin to fetch what logins need from elsewhere."""

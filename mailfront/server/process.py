@@ -235,7 +235,9 @@ class _Server:
             self._place,
         )
         self._sharing.start()
-        services.logins.confirm_certificates(self._client_ocsp.confirm)
+        services.logins.judge_certificates(
+            lambda: self._contexts.client_certificates.trust, self._client_ocsp.confirm
+        )
         self._ports = await services.ports(bound, self._contexts)
         self._status.ports = self._ports
         self._status.event_loop = type(loop).__module__.partition(".")[0]

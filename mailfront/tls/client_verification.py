@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import struct
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ class _Judgement:
 
 class ClientTrust:
     """The CAs trusted for clients and all that is known of revocation, at one state of the
-    keystore. To be used by one thread."""
+    keystore. May be used by several threads: handshakes with a token's key are (see
+    `tls.token_handshakes`)."""
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class ClientTrust:
         self._store = TrustStore(ders)
         self._names = AuthorityNames(ders if self.names_fit else ())
         self._judgements: dict[bytes, _Judgement] = {}
+        self._keeping = threading.Lock()
 
     def list_names(self, connection: int) -> None:
         """Let the request of this `SSL *` name the CAs, unless they are too many."""
@@ -91,14 +94,37 @@ class ClientTrust:
         """Judge what a client presented, leaf and the rest of its chain in DER."""
         now = self._clock()
         key = _key(leaf, presented)
-        known = self._judgements.get(key)
+        with self._keeping:
+            known = self._judgements.get(key)
         if known is None or now >= known.until:
-            self._judgements.pop(key, None)
-            if len(self._judgements) >= MAXIMUM_JUDGEMENTS:
-                # The oldest: whoever floods us with certificates costs others one verification.
-                del self._judgements[next(iter(self._judgements))]
-            known = self._judgements[key] = self._judged(leaf, presented, now)
+            # Without the lock: verification takes its time, and two threads may have the same.
+            known = self._judged(leaf, presented, now)
+            self._keep(key, known)
         return ClientCertificate(leaf, presented, known.fault, known.detail)
+
+    def judge_alone(self, leaf: bytes) -> ClientCertificate:
+        """Judge a certificate in DER that nobody presented, and that has no chain with it.
+
+        One whose issuer is not at hand is `UNTRUSTED`, unless a list of a CA with its issuer's
+        name, whichever key that has, says that it is revoked or, where that is hard, is out of
+        date.
+        """
+        judged = self.judge(leaf, ())
+        if judged.fault is not CertificateFault.UNTRUSTED:
+            return judged
+        try:
+            certificate = x509.load_der_x509_certificate(leaf)
+            now = datetime.fromtimestamp(self._clock(), UTC)
+            state = self._revocations.state_by_name(certificate, now)
+        except ValueError as failure:
+            detail = f"cannot be read: {failure}"
+            return ClientCertificate(leaf, (), CertificateFault.MALFORMED, detail)
+        if state is RevocationState.REVOKED:
+            return ClientCertificate(leaf, (), CertificateFault.REVOKED)
+        if state is RevocationState.OUT_OF_DATE and self._hard:
+            detail = _out_of_date(certificate.issuer)
+            return ClientCertificate(leaf, (), CertificateFault.REVOCATION_UNKNOWN, detail)
+        return judged
 
     def issuer_of(self, certificate: ClientCertificate) -> x509.Certificate | None:
         """The certificate of the CA that issued a verified one; None if it is verified no more,
@@ -108,6 +134,14 @@ class ClientTrust:
         if result is None or len(result.path) < 2:
             return None
         return x509.load_der_x509_certificate(result.path[1])
+
+    def _keep(self, key: bytes, judgement: _Judgement) -> None:
+        with self._keeping:
+            self._judgements.pop(key, None)
+            if len(self._judgements) >= MAXIMUM_JUDGEMENTS:
+                # The oldest: whoever floods us with certificates costs others one verification.
+                del self._judgements[next(iter(self._judgements))]
+            self._judgements[key] = judgement
 
     def _judged(self, leaf: bytes, presented: tuple[bytes, ...], now: float) -> _Judgement:
         until = now + _KEPT_SECONDS
@@ -136,7 +170,7 @@ class ClientTrust:
             if state is RevocationState.REVOKED:
                 return CertificateFault.REVOKED, _at(depth)
             if state is RevocationState.OUT_OF_DATE and self._hard:
-                unknown = f"the revocation list of {name_text(issuer.subject)} is out of date"
+                unknown = _out_of_date(issuer.subject)
         if unknown:
             return CertificateFault.REVOCATION_UNKNOWN, unknown
         return CertificateFault.NONE, ""
@@ -152,6 +186,10 @@ def _key(leaf: bytes, presented: Sequence[bytes]) -> bytes:
 
 def _words(result: PathResult) -> str:
     return f"{result.words}{_at(result.depth, ', ')}"
+
+
+def _out_of_date(issuer: x509.Name) -> str:
+    return f"the revocation list of {name_text(issuer)} is out of date"
 
 
 def _at(depth: int, before: str = "") -> str:

@@ -19,6 +19,7 @@ from mailfront.authentication.certificate_mapping import CertificateMapper, Mapp
 from mailfront.authentication.certmap import parse_certmap
 from mailfront.authentication.certmap_file import LoadedCertmap
 from mailfront.authentication.mapping_function import MappingFunction, MappingQuestion
+from mailfront.authentication.pinned_key import JudgeEnrolled
 from mailfront.directory.embedded import EmbeddedDirectory
 from mailfront.directory.enrolled_keys import key_fingerprint
 from mailfront.directory.entry import Entry
@@ -60,13 +61,15 @@ def mapping(tmp_path: Path) -> Mapping:
         entries: Sequence[str] = (ANN_ENTRY, BOB_ENTRY),
         others: Sequence[str] = (),
         functions: dict[str, MappingFunction] | None = None,
+        enrolled: CertificateFault = CertificateFault.UNTRUSTED,
     ) -> CertificateMapper:
         users = tmp_path / "users.ldif"
         users.touch(mode=0o600)
         users.write_text("\n".join(entries))
         lines = ["certmap default default", *(f"default:{text}" for text in properties), *others]
         certmap = parse_certmap("\n".join(lines).encode(), tmp_path / "certmap.conf")
-        return CertificateMapper(EmbeddedDirectory(users), Fixed(certmap, functions or {}))
+        source = Fixed(certmap, functions or {})
+        return CertificateMapper(EmbeddedDirectory(users), source, all_have(enrolled))
 
     return make
 
@@ -77,6 +80,13 @@ class Fixed:
 
     def current(self) -> LoadedCertmap:
         return self._loaded
+
+
+def all_have(fault: CertificateFault) -> JudgeEnrolled:
+    async def judge(der: bytes) -> ClientCertificate:
+        return ClientCertificate(der, (), fault)
+
+    return judge
 
 
 def verified(certificate: x509.Certificate) -> ClientCertificate:
@@ -424,6 +434,18 @@ class TestPinned:
         mapper = mapping("pinned on", entries=[self.enrolled(certificate)])
         assert "not for TLS clients" in await reason_of(mapper, untrusted(certificate))
 
+    async def test_a_certificate_made_with_a_stolen_key_is_worth_no_more_than_the_enrolled_one(
+        self, mapping: Mapping
+    ) -> None:
+        enrolled, forged = client_certificate(), client_certificate("CN=x", issuer="CN=x")
+        entries = [self.enrolled(enrolled)]
+        properties = ("pinned on", "DNComps", "FilterComps e")
+        mapper = mapping(*properties, entries=entries, enrolled=CertificateFault.REVOKED)
+        reason = await reason_of(mapper, untrusted(forged))
+        assert reason == "the enrolled certificate of its key: it is revoked"
+        # A CA vouches for a new certificate of the same key.
+        assert await user_of(mapper, client_certificate()) == "ann@example.com"
+
     async def test_a_trusted_certificate_whose_key_is_not_enrolled_is_mapped_as_ever(
         self, mapping: Mapping
     ) -> None:
@@ -485,7 +507,7 @@ async def test_a_directory_that_does_not_answer_is_not_a_refusal(mapping: Mappin
             raise DirectoryUnavailableError("no answer")
 
     certmap = parse_certmap(b"certmap default default", Path("certmap.conf"))
-    mapper = CertificateMapper(Silent(), Fixed(certmap, {}))
+    mapper = CertificateMapper(Silent(), Fixed(certmap, {}), all_have(CertificateFault.UNTRUSTED))
     with pytest.raises(DirectoryUnavailableError):
         await mapper.map(verified(client_certificate()), "imap")
 

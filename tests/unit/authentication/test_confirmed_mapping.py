@@ -1,4 +1,4 @@
-"""Certificates are confirmed before they are mapped, and only those that may log somebody in."""
+"""Certificates are judged and confirmed before they are mapped."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from dataclasses import replace
 import pytest
 
 from mailfront.authentication.confirmed_mapping import ConfirmedMapper
+from mailfront.authentication.present_trust import PresentTrust
 from mailfront.directory.entry import Entry
 from mailfront.errors import MappingRefusedError
 from mailfront.interfaces.client_certificate import CertificateFault, ClientCertificate
+from mailfront.tls import certificate_bridge
+from mailfront.tls.client_verification import ClientTrust
+from tests.support.client_authority import ClientAuthority
 
-CERTIFICATE = ClientCertificate(b"leaf")
+pytestmark = pytest.mark.skipif(
+    bool(certificate_bridge.problem()), reason=certificate_bridge.problem()
+)
+
+STAFF = ClientAuthority()
+CERTIFICATE = ClientCertificate(STAFF.issue("alice").leaf)
 
 
 class Mapper:
@@ -33,26 +42,18 @@ async def revoked(certificate: ClientCertificate) -> ClientCertificate:
 
 
 async def test_the_mapper_is_given_what_was_confirmed() -> None:
-    mapper = Mapper()
+    trust, mapper = ClientTrust([STAFF.certificate]), Mapper()
+    confirmed = ConfirmedMapper(mapper, PresentTrust(lambda: trust, revoked))
     with pytest.raises(MappingRefusedError, match="imap: it is revoked"):
-        await ConfirmedMapper(mapper, revoked).map(CERTIFICATE, "imap")
+        await confirmed.map(CERTIFICATE, "imap")
     assert [one.fault for one in mapper.given] == [CertificateFault.REVOKED]
 
 
-@pytest.mark.parametrize(
-    "certificate", [CERTIFICATE, replace(CERTIFICATE, fault=CertificateFault.UNTRUSTED)]
-)
-async def test_without_a_question_or_a_need_for_one_it_is_mapped_as_it_is(
-    certificate: ClientCertificate,
-) -> None:
-    mapper = Mapper()
-    confirm = None if certificate.verified else revoked
-    with pytest.raises(MappingRefusedError):
-        await ConfirmedMapper(mapper, confirm).map(certificate, "imap")
-    assert mapper.given == [certificate]
-
-
-def test_what_is_accepted_is_the_mappers_choice() -> None:
-    mapper = ConfirmedMapper(Mapper(), revoked)
-    assert mapper.accepts(CERTIFICATE)
-    assert not mapper.accepts(replace(CERTIFICATE, fault=CertificateFault.EXPIRED))
+async def test_what_the_handshake_found_counts_no_more_once_the_ca_is_not_trusted() -> None:
+    trusts, mapper = [ClientTrust([STAFF.certificate])], Mapper()
+    confirmed = ConfirmedMapper(mapper, PresentTrust(lambda: trusts[-1]))
+    assert confirmed.accepts(CERTIFICATE)
+    trusts.append(ClientTrust([]))
+    assert not confirmed.accepts(CERTIFICATE)
+    with pytest.raises(MappingRefusedError, match="no CA that is trusted"):
+        await confirmed.map(CERTIFICATE, "imap")

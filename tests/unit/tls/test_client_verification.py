@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -105,6 +109,33 @@ def test_a_judgement_is_kept_and_made_again_after_a_minute(
         assert len(made) == judged
 
 
+class Meeting(dict[bytes, object]):
+    """Judgements at which threads wait for each other, unless something keeps them apart."""
+
+    def __init__(self, barrier: threading.Barrier) -> None:
+        super().__init__()
+        self._barrier = barrier
+
+    def __iter__(self) -> Iterator[bytes]:
+        first = next(super().__iter__())
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self._barrier.wait(0.2)
+        return iter([first])
+
+
+def test_several_threads_judge_while_there_is_no_place_for_more_judgements(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_verification, "MAXIMUM_JUDGEMENTS", 1)
+    known, alice, bob, carol = trust(), *(STAFF.issue(name) for name in ("alice", "bob", "carol"))
+    monkeypatch.setattr(known, "_judgements", Meeting(threading.Barrier(2)))
+    assert fault(known, alice) is CertificateFault.NONE
+    with ThreadPoolExecutor(2) as threads:
+        faults = list(threads.map(lambda one: fault(known, one), (bob, carol)))
+    assert faults == [CertificateFault.NONE, CertificateFault.NONE]
+    assert len(known._judgements) == 1
+
+
 def test_a_judgement_is_of_leaf_and_chain_together() -> None:
     known, alice = trust(), BELOW.issue("alice")
     assert known.judge(alice.leaf, alice.presented).verified
@@ -150,3 +181,25 @@ def test_names_that_do_not_fit_into_a_request_are_left_out() -> None:
     assert ClientTrust(long).names_fit
     many: list[x509.Certificate] = long * 120
     assert not ClientTrust(many).names_fit
+
+
+def test_without_its_chain_a_certificate_is_looked_for_in_the_lists_of_cas_of_that_name() -> None:
+    alice, bob, self_signed = BELOW.issue("alice"), BELOW.issue("bob"), ClientAuthority("Ann")
+    octets = BELOW.revocation_list([bob.certificate.serial_number])
+    known = trust((BELOW, octets))
+    assert known.judge_alone(alice.leaf).fault is CertificateFault.UNTRUSTED
+    assert known.judge(bob.leaf, ()).fault is CertificateFault.UNTRUSTED
+    assert known.judge_alone(bob.leaf).fault is CertificateFault.REVOKED
+    ours = ClientIdentity(self_signed.key, self_signed.certificate)
+    assert known.judge_alone(ours.leaf).fault is CertificateFault.UNTRUSTED
+    assert known.judge_alone(STAFF.issue("carol").leaf).verified
+
+
+def test_without_its_chain_too_it_depends_whether_a_list_out_of_date_is_hard() -> None:
+    alice = BELOW.issue("alice")
+    octets = BELOW.revocation_list(begins=NOW - 9 * DAY, ends=NOW - DAY)
+    judged = trust((BELOW, octets)).judge_alone(alice.leaf)
+    assert judged.fault is CertificateFault.REVOCATION_UNKNOWN
+    assert judged.detail == "the revocation list of CN=Issuing CA is out of date"
+    soft = trust((BELOW, octets), hard=False)
+    assert soft.judge_alone(alice.leaf).fault is CertificateFault.UNTRUSTED
