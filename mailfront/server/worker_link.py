@@ -25,17 +25,23 @@ class WorkerLink:
     def __init__(self, channel: socket.socket) -> None:
         self.keys = GivenKeys()
         self._channel = channel
+        # Of a line that had not come whole when the first was taken.
+        self._begun = b""
 
     def receive(self) -> Handover:
         """Wait for what the supervisor hands over, before there is an event loop."""
-        received = bytearray()
-        while not received.endswith(b"\n"):
+        received, piece = bytearray(), b""
+        while b"\n" not in piece:
             piece = self._channel.recv(65536)
             if not piece or len(received) > _LONGEST_LINE:
                 raise EOFError("the supervisor handed nothing over")
             received += piece
-        handover = Handover.of_line(bytes(received))
+        # The supervisor may have told of other keys meanwhile.
+        line, *others, self._begun = bytes(received).split(b"\n")
+        handover = Handover.of_line(line)
         self.keys.take(handover.keys)
+        for other in others:
+            self.keys.take(keys_of_line(other))
         return handover
 
     def tell_ready(self) -> None:
@@ -46,8 +52,10 @@ class WorkerLink:
         """Take new keys until the supervisor is gone; then set `stop`."""
         reader, writer = await asyncio.open_connection(sock=self._channel, limit=_LONGEST_LINE)
         try:
-            while line := await reader.readline():
-                self.keys.take(keys_of_line(line))
+            # What ends without a line's end was cut off with the supervisor.
+            while (line := await reader.readline()).endswith(b"\n"):
+                begun, self._begun = self._begun, b""
+                self.keys.take(keys_of_line(begun + line))
         except ConnectionError:
             pass
         finally:

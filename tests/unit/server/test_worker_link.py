@@ -47,6 +47,25 @@ def test_a_supervisor_that_is_gone_hands_nothing_over(
         WorkerLink(worker).receive()
 
 
+async def test_keys_told_behind_what_is_handed_over_are_taken_too(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    supervisor, worker = ends
+    link, stop = WorkerLink(worker), asyncio.Event()
+    second, third = TicketKey(0.0), TicketKey(0.0)
+    begun = keys_line([third, second])
+    supervisor.sendall(HANDOVER.line() + keys_line([second, KEY]) + begun[:30])
+    assert link.receive() == HANDOVER
+    assert link.keys.sealing_key() == second
+    following = start_task(link.follow(stop), name="following")
+    supervisor.sendall(begun[30:] + begun[:30])
+    supervisor.close()
+    async with asyncio.timeout(20):
+        await following
+    assert stop.is_set()
+    assert link.keys.sealing_key() == third
+
+
 async def test_new_keys_are_taken_and_the_end_of_the_supervisor_is_ours(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
