@@ -6,7 +6,10 @@ how many are under way, in total and per network. What may not begin at once wai
 first served within a network and in rotation between networks; a few begin in each turn of the
 event loop, and sessions have theirs in between. Networks that have none under way come first. When
 all places are taken by clients that say nothing more, the oldest of them make room; for a network
-that has no place, those of networks that have several do so sooner.
+that has no place, those of networks that have several do so sooner. Who waits for a signature of
+ours keeps its place, and is given the whole time for its answer when it is signed; the queue for a
+token is thus no longer than the places are many. Only where a token does not keep up, so that
+others would wait in vain, do the oldest in that queue make room before it has taken them up.
 
 Nothing here grows with the number of attackers: those who wait hold a connection each, and the
 networks remembered without one are bounded.
@@ -32,6 +35,9 @@ WAITING_PER_NETWORK = 100
 PATIENCE = 2.0
 # Most answer within so many; then a place may go to a network that has none.
 HASTE = 0.5
+# After a HelloRetryRequest the signature is made in the second step; a client that sends its part in
+# pieces is not given more time for each.
+SIGNING_STEPS = 2
 REMEMBERED_NETWORKS = 10_000
 _MINUTE = 60.0
 _LEAST_WAIT = 0.02
@@ -39,6 +45,11 @@ _LEAST_WAIT = 0.02
 
 class Handshake(Protocol):
     """What waits for its turn: one connection."""
+
+    @property
+    def at_token(self) -> bool:
+        """Whether a token signs for it at this moment."""
+        ...
 
     def begin_handshake(self) -> None:
         """It is its turn."""
@@ -81,8 +92,11 @@ class HandshakeTurns:
         self._per_address = per_address
         self._per_minute = per_minute
         self._clock = clock
-        # Since when each is under way, the oldest first.
+        # Since when each waits, for its client or for our signature, the oldest first.
         self._running: dict[Handshake, float] = {}
+        # Those of them that wait for our signature.
+        self._signing: set[Handshake] = set()
+        self._steps: dict[Handshake, int] = {}
         self._begun_this_turn = 0
         self._turn_ends = False
         self._room_timer: asyncio.TimerHandle | None = None
@@ -117,6 +131,21 @@ class HandshakeTurns:
             network.waiting[handshake] = None
             self._line_up(network)
 
+    def signing(self, handshake: Handshake, *, begun: bool) -> None:
+        """A handshake under way now waits for a signature of ours, or, unless `begun`, for its
+        client again."""
+        if handshake not in self._running or (handshake in self._signing) is begun:
+            return
+        steps = self._steps[handshake] = self._steps.get(handshake, 0) + begun
+        if steps > SIGNING_STEPS:
+            return
+        del self._running[handshake]
+        self._running[handshake] = self._clock()
+        if begun:
+            self._signing.add(handshake)
+        else:
+            self._signing.remove(handshake)
+
     def leave(self, handshake: Handshake, *, resumed: bool) -> None:
         """A handshake is over, or will not happen. `resumed`: it cost no full one."""
         network = self._places.pop(handshake, None)
@@ -127,6 +156,8 @@ class HandshakeTurns:
         else:
             network.running -= 1
             del self._running[handshake]
+            self._signing.discard(handshake)
+            self._steps.pop(handshake, None)
             if resumed:
                 network.tokens += 1
             self._line_up(network)
@@ -214,14 +245,21 @@ class HandshakeTurns:
         if not self._total:
             return
         enough = max(0, self._total - min(self._lined_up, PER_TURN))
-        while len(self._running) > enough:
-            oldest, since = next(iter(self._running.items()))
-            if self._clock() - since < PATIENCE:
-                break
+        while len(self._running) > enough and (oldest := self._oldest()) is not None:
             self._let_go(oldest)
         enough = max(0, self._total - min(len(self._newcomers), PER_TURN))
         while len(self._running) > enough and (dispensable := self._dispensable()) is not None:
             self._let_go(dispensable)
+
+    def _oldest(self) -> Handshake | None:
+        """The oldest of which nothing more is to be hoped."""
+        now = self._clock()
+        for handshake, since in self._running.items():
+            if now - since < PATIENCE:
+                break
+            if not handshake.at_token:
+                return handshake
+        return None
 
     def _dispensable(self) -> Handshake | None:
         """The oldest that was given time to answer and whose network has another one."""
@@ -229,7 +267,7 @@ class HandshakeTurns:
         for handshake, since in self._running.items():
             if now - since < HASTE:
                 break
-            if self._places[handshake].running > 1:
+            if handshake not in self._signing and self._places[handshake].running > 1:
                 return handshake
         return None
 

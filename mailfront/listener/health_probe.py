@@ -73,6 +73,9 @@ class HealthProbes:
         """Part of `ConnectionOwner`."""
         transport.begin_handshake()
 
+    def handshake_signing(self, transport: TlsTransport, *, begun: bool) -> None:
+        """Part of `ConnectionOwner`."""
+
     def handshake_over(self, transport: TlsTransport, *, resumed: bool) -> None:
         """Part of `ConnectionOwner`."""
 

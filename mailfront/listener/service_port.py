@@ -193,6 +193,10 @@ class ServicePort:
         """Part of `ConnectionOwner`."""
         self._turns.enter(transport, transport.peer.address)
 
+    def handshake_signing(self, transport: TlsTransport, *, begun: bool) -> None:
+        """Part of `ConnectionOwner`."""
+        self._turns.signing(transport, begun=begun)
+
     def handshake_over(self, transport: TlsTransport, *, resumed: bool) -> None:
         """Part of `ConnectionOwner`."""
         self._turns.leave(transport, resumed=resumed)

@@ -50,6 +50,11 @@ class ConnectionOwner(Protocol):
         `refuse_handshake`."""
         ...
 
+    def handshake_signing(self, transport: TlsTransport, *, begun: bool) -> None:
+        """The next word of a handshake is ours and takes its time, since a token signs; or, unless
+        `begun`, that is over."""
+        ...
+
     def handshake_over(self, transport: TlsTransport, *, resumed: bool) -> None:
         """What `queue_handshake` began is over: established (perhaps `resumed`), failed, or the
         connection lost. Called once for each."""

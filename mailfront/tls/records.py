@@ -64,6 +64,14 @@ class TlsRecords:
         """Whether a step of the handshake is under way elsewhere (`tls.token_handshakes`)."""
         return False
 
+    @property
+    def at_token(self) -> bool:
+        """Whether that step is not only to be taken but has begun."""
+        return False
+
+    def abandon(self) -> None:
+        """Nobody waits for the handshake any more."""
+
     def _note_group(self) -> None:
         tls = self.tls
         if not isinstance(tls, MailSslObject) or tls.group_in_flight or not self.outgoing.pending:

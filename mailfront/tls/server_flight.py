@@ -7,6 +7,7 @@ send after the ClientHello; a TLS 1.3 ServerHello or HelloRetryRequest names the
 
 from __future__ import annotations
 
+from mailfront.protocol.tls_probe.answer import RETRY_RANDOM
 from mailfront.protocol.tls_probe.code_points import GROUPS, name_of
 
 _HANDSHAKE_RECORD, _RECORD_HEADER = 22, 5
@@ -22,6 +23,13 @@ def negotiated_group(flight: bytes) -> str | None:
         return _of_server_hello(flight) or _of_key_exchange(flight)
     except IndexError:
         return None
+
+
+def is_retry_request(flight: bytes) -> bool:
+    """Whether it is a HelloRetryRequest, which has the form of a ServerHello (RFC 8446 section
+    4.1.3)."""
+    random = _RECORD_HEADER + _MESSAGE_HEADER + 2
+    return flight[random : random + len(RETRY_RANDOM)] == RETRY_RANDOM
 
 
 def _of_server_hello(flight: bytes) -> str | None:

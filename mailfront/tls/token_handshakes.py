@@ -6,17 +6,21 @@ place of `TlsRecords` for such a connection: its `handshake` begins a step elsew
 yet", and what the owner gave is called when there is more. OpenSSL's own BIOs belong to the thread
 meanwhile; what arrives is kept apart, so its amount is bounded by what one event delivers.
 
-The threads are as many as signatures are asked of tokens at once; the handshakes that wait for one
-are bounded by the listener's turns. A module can be begun anew only while none of them signs.
+The threads are as many as signatures are asked of tokens at once. Whoever gives a handshake up
+abandons its records, and what has not begun of it leaves the queue: so no token signs for somebody
+who is gone, and no more wait than the listener's turns let be under way. When more ask than a token
+can sign for, the last to come is signed for first, since it has the most time left; in order of
+arrival everybody's time would be over before the signature. A handshake that was answered goes on
+before all others: its signature is spent. A module can be begun anew only while no thread signs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import ssl
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -24,6 +28,7 @@ from pathlib import Path
 from mailfront.errors import TokenError
 from mailfront.tls.pkcs11_provider import pkcs11_provider
 from mailfront.tls.records import TlsRecords
+from mailfront.tls.server_flight import is_retry_request
 
 _log = logging.getLogger("mailfront.tls")
 
@@ -39,25 +44,44 @@ class SigningThreads:
     never answers must not keep it."""
 
     def __init__(self) -> None:
-        self._steps: queue.SimpleQueue[Step] = queue.SimpleQueue()
+        # What has not begun, each under a number of its own, the oldest first.
+        self._prompt: OrderedDict[int, Step] = OrderedDict()
+        self._patient: OrderedDict[int, Step] = OrderedDict()
+        self._submitted = 0
         self._threads = 0
         self._outstanding = 0
-        self._counting = threading.Lock()
+        self._counting = threading.Condition()
         # Held for as long as a module is begun anew; the loop never asks for it.
         self._gate = threading.Condition()
         self._signing = 0
         self._suspected = False
 
-    def submit(self, step: Step) -> None:
-        """Have `step` called by one of the threads."""
+    @property
+    def waiting(self) -> int:
+        """How many steps have not begun."""
+        return len(self._prompt) + len(self._patient)
+
+    def submit(self, step: Step, *, patient: bool = False) -> int:
+        """Have `step` called by one of the threads; return what `withdraw` takes. Those that are
+        `patient` are called when there are no others, the last one first."""
         with self._counting:
+            number = self._submitted = self._submitted + 1
             self._outstanding += 1
+            (self._patient if patient else self._prompt)[number] = step
             if self._threads < min(self._outstanding, THREADS):
                 self._threads += 1
                 threading.Thread(
                     target=self._work, name=f"token-{self._threads}", daemon=True
                 ).start()
-        self._steps.put(step)
+            self._counting.notify()
+            return number
+
+    def withdraw(self, number: int) -> None:
+        """Forget the step of that number unless it has begun."""
+        with self._counting:
+            for steps in (self._prompt, self._patient):
+                if steps.pop(number, None) is not None:
+                    self._outstanding -= 1
 
     def suspect(self) -> None:
         """A token did not sign."""
@@ -82,9 +106,16 @@ class SigningThreads:
         with self._gate:
             self._gate.wait_for(lambda: self._signing == 0, seconds)
 
+    def _next_step(self) -> Step:
+        with self._counting:
+            self._counting.wait_for(lambda: self.waiting)
+            if self._prompt:
+                return self._prompt.popitem(last=False)[1]
+            return self._patient.popitem()[1]
+
     def _work(self) -> None:
         while True:
-            step = self._steps.get()
+            step = self._next_step()
             with self._gate:
                 self._signing += 1
             try:
@@ -97,6 +128,8 @@ class SigningThreads:
                     self._gate.notify_all()
                 with self._counting:
                     self._outstanding -= 1
+                # Not kept for as long as there is no other: a connection hangs on it.
+                del step
 
 
 @cache
@@ -117,7 +150,10 @@ class TokenRecords(TlsRecords):
     """Like `TlsRecords`, but the handshake's steps are taken by the signing threads; `go_on` is
     called in the loop when `handshake` has something new to tell."""
 
-    __slots__ = ("_arrived", "_failure", "_finished", "_go_on", "_in_thread", "_inner", "_loop")
+    __slots__ = (
+        "_abandoned", "_answered", "_at_token", "_failure", "_finished", "_go_on", "_in_thread",
+        "_inner", "_loop", "_number",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -132,7 +168,12 @@ class TokenRecords(TlsRecords):
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._go_on = go_on
         self._loop = loop
+        self._number = 0
         self._in_thread = False
+        self._at_token = False
+        self._abandoned = False
+        # Whether the flight with our signature, if there is one, has been made.
+        self._answered = False
         self._finished = False
         self._failure: ssl.SSLError | None = None
 
@@ -142,13 +183,13 @@ class TokenRecords(TlsRecords):
             raise self._failure
         if self._finished:
             return True
-        if not self._in_thread and self.incoming.pending:
+        if not (self._in_thread or self._abandoned) and self.incoming.pending:
             if self._ask is not None:
                 ask, self._ask = self._ask, None
                 ask(self.tls)
             self._in_thread = True
             self._inner[0].write(self.incoming.read())
-            signing_threads().submit(self._step)
+            self._number = signing_threads().submit(self._step, patient=not self._answered)
         return False
 
     @property
@@ -156,8 +197,22 @@ class TokenRecords(TlsRecords):
         """Part of `TlsRecords`: then nothing need be read for it."""
         return self._in_thread
 
+    @property
+    def at_token(self) -> bool:
+        """Part of `TlsRecords`: a thread has taken up the step."""
+        return self._at_token
+
+    def abandon(self) -> None:
+        """Part of `TlsRecords`: no step begins any more, and `go_on` is not called."""
+        self._abandoned = True
+        if self._in_thread:
+            signing_threads().withdraw(self._number)
+
     def _step(self) -> None:
         """In a thread: one step with OpenSSL's own BIOs."""
+        if self._abandoned:
+            return
+        self._at_token = True
         failure: ssl.SSLError | None = None
         finished = False
         try:
@@ -178,11 +233,16 @@ class TokenRecords(TlsRecords):
             return
 
     def _step_done(self, finished: bool, failure: ssl.SSLError | None) -> None:
-        self._in_thread = False
+        self._in_thread = self._at_token = False
+        if self._abandoned:
+            return
         self._failure, self._finished = failure, finished
         incoming, outgoing = self._inner
         if not finished:
-            self.outgoing.write(outgoing.read())
+            flight = outgoing.read()
+            if flight and not is_retry_request(flight):
+                self._answered = True
+            self.outgoing.write(flight)
             self._note_group()
         else:
             # From here on as without a token: the loop alone has to do with OpenSSL.

@@ -144,6 +144,7 @@ class TlsTransport(SendingTransport):
             self._count_failure(CONNECTION_RESET if exc is not None else PEER_CLOSED)
         self._closing = True
         self._end_turn(resumed=False)
+        self._abandon_handshake()
         front, self._front = self._front, None
         if front is not None:
             front.connection_lost(exc)
@@ -186,6 +187,11 @@ class TlsTransport(SendingTransport):
             self._handshake_failed(reason, alert_record(Alert.INTERNAL_ERROR))
         elif not self._closing:
             self._give_up(reason)
+
+    @property
+    def at_token(self) -> bool:
+        """Whether a token signs for the handshake at this moment."""
+        return self._records is not None and self._records.at_token
 
     # Toward the front: asyncio.Transport.
 
@@ -262,6 +268,7 @@ class TlsTransport(SendingTransport):
         if self._waiting:
             self._waiting = False
             self._pass_on_reading()
+            self._owner.handshake_signing(self, begun=False)
         self._in_event = True
         try:
             self._process_records(0)
@@ -303,6 +310,7 @@ class TlsTransport(SendingTransport):
                 if records.busy:
                     self._waiting = True
                     self._pass_on_reading()
+                    self._owner.handshake_signing(self, begun=True)
                 return False
         except ssl.SSLError as failure:
             self._handshake_failed(failure_reason(failure))
@@ -335,7 +343,12 @@ class TlsTransport(SendingTransport):
         """End a handshake in the middle, where OpenSSL cannot say a word."""
         self._count_failure(reason)
         self._end_turn(resumed=False)
+        self._abandon_handshake()
         self.abort()
+
+    def _abandon_handshake(self) -> None:
+        if self._records is not None and not self._established:
+            self._records.abandon()
 
     def _handshake_failed(self, reason: str, alert: bytes = b"") -> None:
         """End the connection with an alert on the wire: `alert`, or OpenSSL's own."""
@@ -361,6 +374,7 @@ class TlsTransport(SendingTransport):
         self._closing = True
         self._cancel_timer()
         self._end_turn(resumed=False)
+        self._abandon_handshake()
         self._flush()
         if self._raw is not None:
             self._discard_input(self._raw)

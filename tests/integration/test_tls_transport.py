@@ -96,6 +96,9 @@ class Owner:
     def queue_handshake(self, transport: TlsTransport) -> None:
         transport.begin_handshake()
 
+    def handshake_signing(self, transport: TlsTransport, *, begun: bool) -> None:
+        pass
+
     def handshake_over(self, transport: TlsTransport, *, resumed: bool) -> None:
         pass
 

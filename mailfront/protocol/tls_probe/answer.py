@@ -22,7 +22,7 @@ _SERVER_HELLO_DONE, _CERTIFICATE_VERIFY, _FINISHED = 14, 15, 20
 _ALPN, _VERSIONS, _KEY_SHARE = 16, 43, 51
 _NAMED_CURVE = 3
 # The "random" that marks a HelloRetryRequest (RFC 8446 section 4.1.3).
-_RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 
 class Reader:
@@ -152,7 +152,7 @@ class Answer:
         if self.is_accepted:
             raise TlsAnswerError("a second ServerHello")
         self.version = body.number(2)
-        self.is_retry = body.take(32) == _RETRY_RANDOM
+        self.is_retry = body.take(32) == RETRY_RANDOM
         body.vector(1)
         self.suite = body.number(2)
         self.compression = body.number(1)

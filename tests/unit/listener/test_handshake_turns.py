@@ -9,6 +9,7 @@ from mailfront.listener.handshake_turns import (
     HASTE,
     PATIENCE,
     PER_TURN,
+    SIGNING_STEPS,
     WAITING_PER_NETWORK,
     HandshakeTurns,
 )
@@ -46,6 +47,7 @@ class Client:
     def __init__(self, office: Office, name: str) -> None:
         self._office = office
         self._name = name
+        self.at_token = False
 
     def begin_handshake(self) -> None:
         self._office.begun.append(self._name)
@@ -211,6 +213,67 @@ async def test_the_only_place_of_a_network_is_its_own_for_longer() -> None:
     office.enter("d", "192.0.2.4")
     await some_turns()
     assert (office.refused, office.begun) == (["a", "b"], ["a", "b", "c", "d"])
+
+
+async def test_who_waits_for_our_signature_is_not_silent() -> None:
+    office = Office(total=2)
+    first, second = office.enter("a"), office.enter("b")
+    for client in (first, second):
+        office.turns.signing(client, begun=True)
+    office.clock.now += HASTE
+    office.enter("c", OTHER)
+    await some_turns()
+    assert office.refused == []
+    office.clock.now += PATIENCE - HASTE - 0.1
+    office.turns.signing(second, begun=False)
+    office.turns.signing(first, begun=False)
+    office.clock.now += HASTE - 0.1
+    await some_turns()
+    assert office.refused == []
+    office.clock.now += 0.1
+    office.enter("d", "192.0.2.3")
+    await asyncio.sleep(0.1)
+    assert (office.refused, office.begun) == (["b"], ["a", "b", "c"])
+
+
+async def test_whom_a_token_does_not_take_up_makes_room_and_whom_it_has_taken_up_does_not() -> None:
+    office = Office(total=2)
+    first, second = office.enter("a"), office.enter("b", OTHER)
+    for client in (first, second):
+        office.turns.signing(client, begun=True)
+    first.at_token = True
+    office.clock.now += PATIENCE
+    office.enter("c", "192.0.2.3")
+    office.enter("d", "192.0.2.4")
+    await some_turns()
+    assert (office.refused, office.begun) == (["b"], ["a", "b", "c"])
+
+
+async def test_who_answers_in_pieces_is_not_given_more_time_for_each() -> None:
+    office = Office(total=1)
+    client = office.enter("a")
+    for _ in range(SIGNING_STEPS):
+        office.turns.signing(client, begun=True)
+        office.turns.signing(client, begun=False)
+    office.clock.now += PATIENCE
+    for begun in (True, False, True):
+        office.turns.signing(client, begun=begun)
+    office.enter("b", OTHER)
+    await some_turns()
+    assert (office.refused, office.begun) == (["a"], ["a", "b"])
+
+
+async def test_a_signature_for_one_that_is_over_changes_nothing() -> None:
+    office = Office(total=1)
+    first, second = office.enter("a"), office.enter("b")
+    office.turns.signing(second, begun=True)
+    office.turns.signing(first, begun=True)
+    first.leave()
+    office.turns.signing(first, begun=False)
+    await some_turns()
+    assert office.begun == ["a", "b"]
+    second.leave()
+    assert office.turns.remembered == 0
 
 
 async def test_networks_with_nothing_under_way_come_first() -> None:

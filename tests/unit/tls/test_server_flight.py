@@ -13,7 +13,7 @@ from mailfront.protocol.tls_probe.code_points import SECP256R1, TLS12, TLS13, X2
 from mailfront.protocol.tls_probe.offer import Offer
 from mailfront.tls.context import build_server_context
 from mailfront.tls.policy import policy_named
-from mailfront.tls.server_flight import negotiated_group
+from mailfront.tls.server_flight import is_retry_request, negotiated_group
 from tests.support.authority import self_signed
 
 SECP384R1 = 0x0018
@@ -39,6 +39,12 @@ TLS12_FLIGHT = flight(Offer(TLS12, groups=(SECP256R1, X25519)))
 
 def test_tls_1_3_names_it_in_server_hello() -> None:
     assert negotiated_group(TLS13_FLIGHT) == "x25519"
+
+
+def test_a_hello_retry_request_is_told_from_other_flights() -> None:
+    retry = flight(Offer(TLS13, groups=(SECP384R1,), key_shares=()))
+    assert is_retry_request(retry)
+    assert not any(is_retry_request(each) for each in (b"", retry[:20], TLS12_FLIGHT, TLS13_FLIGHT))
 
 
 def test_a_hello_retry_request_names_it_too() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from mailfront.errors import TokenError
+from mailfront.protocol.tls_probe.code_points import TLS13, X25519
+from mailfront.protocol.tls_probe.offer import Offer
 from mailfront.tls import token_handshakes
 from mailfront.tls.context import build_server_context
 from mailfront.tls.policy import policy_named
@@ -115,6 +119,113 @@ def test_the_peers_faults_are_told_from_those_of_a_token(reason: str, ours: bool
     failure = ssl.SSLError(1, "x")
     failure.reason = reason
     assert token_handshakes._is_ours(failure) is ours
+
+
+class SlowToken:
+    """Signs for nobody until it is released; counts for how many it was to sign."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.threads = SigningThreads()
+        self.asked = 0
+        self.begun = threading.Semaphore(0)
+        self.release = threading.Event()
+        self.context = build_server_context(
+            [self_signed("imap-cert")], policy_named("intermediate"), alpn=(), tickets=False
+        ).ssl_context
+        self.context.sni_callback = self._sign
+        monkeypatch.setattr(token_handshakes, "signing_threads", lambda: self.threads)
+
+    def _sign(self, *_: object) -> None:
+        self.asked += 1
+        self.begun.release()
+        self.release.wait(DEADLINE)
+
+    def asked_for(self, went_on: asyncio.Event) -> tuple[TokenRecords, Client]:
+        """A handshake that needs a signature."""
+        server, client = records(self.context, went_on), Client()
+        client.step()
+        server.incoming.write(client.outgoing.read())
+        assert not server.handshake()
+        return server, client
+
+    def occupied(self) -> list[TokenRecords]:
+        """Keep all threads busy."""
+        busy = [self.asked_for(asyncio.Event())[0] for _ in range(THREADS)]
+        assert all(self.begun.acquire(timeout=DEADLINE) for _ in busy)
+        return busy
+
+
+async def test_a_token_signs_for_none_of_1600_that_are_gone_but_for_the_one_that_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = SlowToken(monkeypatch)
+    busy = token.occupied()
+    assert all(each.at_token for each in busy)
+    gone, went_on = asyncio.Event(), asyncio.Event()
+    before = [token.asked_for(gone)[0] for _ in range(800)]
+    live, client = token.asked_for(went_on)
+    after = [token.asked_for(gone)[0] for _ in range(800)]
+    assert not live.at_token
+    for each in (*busy, *before, *after):
+        each.abandon()
+    # What waits, and so what it keeps in memory, is what lives.
+    assert token.threads.waiting == 1
+    token.release.set()
+    async with asyncio.timeout(DEADLINE):
+        await went_on.wait()
+    assert not live.handshake()
+    client.incoming.write(live.outgoing.read())
+    assert client.step()
+    live.incoming.write(client.outgoing.read())
+    assert await taken(live, went_on)
+    assert token.asked == THREADS + 1
+    assert not gone.is_set()
+
+
+async def test_what_was_abandoned_takes_no_step_and_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token, went_on = SlowToken(monkeypatch), asyncio.Event()
+    token.release.set()
+    server = records(token.context, went_on)
+    server.abandon()
+    server._step()
+    server._step_done(finished=True, failure=None)
+    server.incoming.write(b"\x16\x03\x01\x00\x04\x02\x00\x00\x00")
+    assert not server.handshake()
+    assert (token.asked, server.busy, went_on.is_set()) == (0, False, False)
+
+
+@pytest.mark.parametrize("shares", [((X25519, os.urandom(32)),), ()], ids=["answer", "retry"])
+async def test_a_handshake_goes_before_others_once_it_was_answered(
+    context: ssl.SSLContext, shares: tuple[tuple[int, bytes], ...]
+) -> None:
+    went_on = asyncio.Event()
+    server = records(context, went_on)
+    server.incoming.write(Offer(TLS13, groups=(X25519,), key_shares=shares).record())
+    assert not await taken(server, went_on)
+    assert server._answered is bool(shares)
+
+
+def test_the_last_of_the_patient_comes_first_and_all_others_before_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(token_handshakes, "THREADS", 1)
+    threads = SigningThreads()
+    release, begun = held(threads, 1)
+    assert begun.acquire(timeout=DEADLINE)
+    order: list[str] = []
+    done = threading.Event()
+    threads.submit(done.set, patient=True)
+    numbers = [threads.submit(partial(order.append, name), patient=True) for name in "abc"]
+    for name in "de":
+        threads.submit(partial(order.append, name))
+    for _ in range(2):
+        threads.withdraw(numbers[1])
+    assert threads.waiting == 5
+    release.set()
+    assert done.wait(DEADLINE)
+    assert order == ["d", "e", "c", "a"]
 
 
 def held(threads: SigningThreads, number: int) -> tuple[threading.Event, threading.Semaphore]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from mailfront.interfaces.peer import TlsFacts
+from mailfront.tls import token_handshakes
 from mailfront.tls.context import ServerContext, build_server_context
 from mailfront.tls.policy import policy_named
+from mailfront.tls.token_handshakes import THREADS, SigningThreads
 from mailfront.tls.transport import TlsTransport
 from tests.support.authority import self_signed
 from tests.support.memory_tls import MemoryTlsClient, client_context
@@ -151,6 +156,9 @@ class Connection:
     def queue_handshake(self, transport: TlsTransport) -> None:
         self.turns.append("queued")
         transport.begin_handshake()
+
+    def handshake_signing(self, transport: TlsTransport, *, begun: bool) -> None:
+        self.turns.append("signing" if begun else "signed")
 
     def handshake_over(self, transport: TlsTransport, *, resumed: bool) -> None:
         self.turns.append("resumed" if resumed else "over")
@@ -506,6 +514,57 @@ async def test_a_handshake_under_way_can_be_given_up(context: ServerContext) -> 
     assert connection.raw.aborted
     assert connection.failures == ["time-out"]
     assert connection.turns == ["queued", "over"]
+
+
+async def test_a_handshake_that_waits_for_a_token_is_withdrawn_with_its_connection(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = SigningThreads()
+    monkeypatch.setattr(token_handshakes, "signing_threads", lambda: threads)
+    on_token = replace(context, on_tokens=context.certificates)
+    release, begun = threading.Event(), threading.Semaphore(0)
+
+    def sign() -> None:
+        begun.release()
+        release.wait(30)
+
+    for _ in range(THREADS):
+        threads.submit(sign)
+    assert all(begun.acquire(timeout=30) for _ in range(THREADS))
+    try:
+        ends: list[Callable[[Connection], object]] = [
+            lambda one: one.transport.refuse_handshake("time-out"),
+            lambda one: one.transport.connection_lost(None),
+            lambda one: one.transport.eof_received(),
+        ]
+        for end in ends:
+            connection = Connection(on_token).connect()
+            connection.feed(first_flight(connection))
+            assert connection.turns == ["queued", "signing"]
+            assert not connection.transport.at_token
+            end(connection)
+            assert connection.turns == ["queued", "signing", "over"]
+            assert threads.waiting == 0
+    finally:
+        release.set()
+
+
+async def test_the_turn_is_the_clients_again_when_a_token_has_signed(
+    context: ServerContext,
+) -> None:
+    connection = Connection(replace(context, on_tokens=context.certificates)).connect()
+    connection.feed(first_flight(connection))
+    async with asyncio.timeout(30):
+        while "signed" not in connection.turns:
+            await asyncio.sleep(0.01)
+    assert connection.turns == ["queued", "signing", "signed"]
+    connection.client.take(connection.raw.take())
+    connection.client.tls.do_handshake()
+    connection.feed(connection.client.pending())
+    async with asyncio.timeout(30):
+        while not connection.made_front.events:
+            await asyncio.sleep(0.01)
+    assert connection.turns[3:] == ["signing", "signed", "over"]
 
 
 async def test_who_waits_too_long_is_told_close_notify(context: ServerContext) -> None:
