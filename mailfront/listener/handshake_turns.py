@@ -35,8 +35,8 @@ WAITING_PER_NETWORK = 100
 PATIENCE = 2.0
 # Most answer within so many; then a place may go to a network that has none.
 HASTE = 0.5
-# After a HelloRetryRequest the signature is made in the second step; a client that sends its part in
-# pieces is not given more time for each.
+# After a HelloRetryRequest the signature is made in the second step; a client that sends its part
+# in pieces is not given more time for each.
 SIGNING_STEPS = 2
 REMEMBERED_NETWORKS = 10_000
 _MINUTE = 60.0

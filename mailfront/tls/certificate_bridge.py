@@ -130,7 +130,8 @@ class PathResult:
 
 
 class TrustStore:
-    """The trust anchors, as OpenSSL holds them. May be used by one thread at a time."""
+    """The trust anchors, as OpenSSL holds them. May be used by several threads: each verification
+    has an X509_STORE_CTX of its own, and OpenSSL locks the store that they share."""
 
     def __init__(self, anchors: Sequence[bytes]) -> None:
         """`anchors` in DER; what OpenSSL cannot read is left out."""
