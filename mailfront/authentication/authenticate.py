@@ -37,7 +37,12 @@ from mailfront.authentication.scram_verifier import VerifierForgery, verifier_am
 from mailfront.authentication.throttle import Attempt, LoginThrottle, Throttle
 from mailfront.directory.directory import Directory
 from mailfront.directory.entry import AccountStatus, Entry
-from mailfront.errors import DirectoryUnavailableError, MappingRefusedError, TokenRefusedError
+from mailfront.errors import (
+    AddressError,
+    DirectoryUnavailableError,
+    MappingRefusedError,
+    TokenRefusedError,
+)
 from mailfront.interfaces.authenticator import Identity, LoginClient, Refusal
 from mailfront.interfaces.credentials import (
     BearerCredentials,
@@ -48,7 +53,7 @@ from mailfront.interfaces.credentials import (
     ScramVerifier,
 )
 from mailfront.interfaces.secret import Secret
-from mailfront.protocol.mail_address import unicode_address
+from mailfront.protocol.mail_address import canonical_address, unicode_address
 
 FAILURE_TIME = 0.5
 """Seconds from an attempt to the answer that it failed, before any delay by the throttle."""
@@ -337,8 +342,13 @@ class DirectoryAuthenticator:
     def _user(self, entry: Entry | None, login: str) -> str:
         if entry is not None:
             return entry.user
-        name = login[:MAXIMUM_LOGIN_CHARACTERS].lower()
-        return name if "@" in name else f"{name}@{self._default_domain}"
+        name = login[:MAXIMUM_LOGIN_CHARACTERS]
+        name = name if "@" in name else f"{name}@{self._default_domain}"
+        try:
+            # As the directory reads it: all spellings of a name are one, whether it exists or not.
+            return canonical_address(name)
+        except AddressError:
+            return name.lower()
 
     def _name_for_log(self, entry: Entry | None, login: str) -> str:
         if entry is not None:

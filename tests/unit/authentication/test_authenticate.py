@@ -443,6 +443,24 @@ async def test_unknown_users_and_those_without_a_verifier_get_one_that_stays(des
     assert all(seconds >= FAILURE_TIME for seconds in desk.slept)
 
 
+@pytest.mark.parametrize(
+    ("name", "another"),
+    [
+        ("nobody@bücher.example", "nobody@xn--bcher-kva.example"),
+        ('"nobody"@example.test', "NoBody@EXAMPLE.test"),
+        ("ju\u0308rgen", "J\u00dcRGEN@example.test"),
+        ("no body", "NO BODY@example.test"),
+    ],
+)
+async def test_spellings_of_an_unknown_name_get_one_verifier_as_those_of_a_user_do(
+    desk: Desk, name: str, another: str
+) -> None:
+    found = [
+        await desk.authenticator.scram_verifier(desk.client(), each) for each in (name, another)
+    ]
+    assert found[0] == found[1]
+
+
 async def test_scram_guesses_are_throttled_as_passwords_are(make_desk: MakeDesk) -> None:
     desk = make_desk(user_limit=3)
     for _ in range(3):
