@@ -108,3 +108,25 @@ def test_a_client_ca_beside_enrolled_keys_still_verifies_its_own(
         port = server.ports["pops"]
         for who in (employee, alice):
             assert log_in("pops", port, context_of(who, tmp_path)) == "granted"
+
+
+def test_a_revoked_certificates_key_logs_in_by_no_other_certificate_either(
+    pinning: MailServer, tmp_path: Path
+) -> None:
+    staff = ClientAuthority("Staff CA")
+    file = ClientIdentity(staff.key, staff.certificate).write(tmp_path, "staff")
+    home = ("--home", str(pinning.root.path))
+    done = run_command("msgcert", "add-cert", "-C", "--trust", "client", *home, "staff", str(file))
+    assert done.returncode == 0, done.stderr
+    alice = staff.issue("alice")
+    pinning.mailfront("user", "enroll-key", ALICE, str(alice.write(tmp_path, "alice")))
+    forged = client_certificate("CN=x", issuer="CN=x", key=alice.key, signer=alice.key)
+    thief = context_of(ClientIdentity(alice.key, forged), tmp_path)
+    crl = tmp_path / "staff.crl"
+    crl.write_bytes(staff.revocation_list([alice.certificate.serial_number]))
+    with pinning as server:
+        port = server.ports["imaps"]
+        assert log_in("imaps", port, thief) == "granted"
+        done = run_command("msgcert", "add-crl", *home, "staff", str(crl))
+        assert done.returncode == 0, done.stderr
+        eventually(lambda: log_in("imaps", port, thief) == "refused", "the key is still taken")

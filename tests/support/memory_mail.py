@@ -54,6 +54,8 @@ class MemoryAuthenticator:
         raise NotImplementedError
 
     async def certificate_holder(self, client: LoginClient) -> Identity | Refusal:
+        if self.unavailable:
+            return Refusal("try later", "directory unreachable", temporary=True)
         if client.certificate is None or not self.holder:
             return Refusal("Not yours", "no entry")
         return Identity(self.holder, frozenset({self.holder}), client.method, by_certificate=True)

@@ -22,11 +22,12 @@ PER_USER_LIMIT = 20
 class Session:
     """One signed-in browser. `csrf_token` stands in every form; `notice` is shown once. Who signed
     in by a certificate stays signed in only over connections with that one: `certificate` is its
-    digest, empty for everybody else."""
+    digest, empty for everybody else, `mapped` when it was last seen to be theirs."""
 
     identity: Identity
     started: float
     used: float
+    mapped: float
     certificate: bytes = b""
     csrf_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     notice: str = ""
@@ -68,7 +69,7 @@ class SessionTable:
         elif len(self._sessions) >= self._limit:
             self._drop(next(iter(self._sessions)))
         token, now = secrets.token_urlsafe(32), self._clock()
-        session, key = Session(identity, now, now, certificate), _key(token)
+        session, key = Session(identity, now, now, now, certificate), _key(token)
         self._sessions[key] = session
         self._keys_of_user.setdefault(identity.user, []).append(key)
         return token, session
