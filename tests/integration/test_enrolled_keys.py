@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import NewServer
 from tests.support.client_authority import ClientAuthority, ClientIdentity, new_key
 from tests.support.client_certificates import client_certificate
-from tests.support.dialogue import unverified_context
-from tests.support.login_site import SERVICES, VERSIONS, log_in
+from tests.support.dialogue import Dialogue, unverified_context
+from tests.support.login_site import SERVICES, VERSIONS, connect, log_in
 from tests.support.server import ALICE, BOB, MailServer, run_command
 from tests.support.waiting import eventually
 
@@ -110,6 +110,11 @@ def test_a_client_ca_beside_enrolled_keys_still_verifies_its_own(
             assert log_in("pops", port, context_of(who, tmp_path)) == "granted"
 
 
+def external(client: Dialogue) -> bytes:
+    client.lines_until(b"* OK")
+    return client.ask(b"a AUTHENTICATE EXTERNAL =", b"a ")[-1]
+
+
 def test_a_revoked_certificates_key_logs_in_by_no_other_certificate_either(
     pinning: MailServer, tmp_path: Path
 ) -> None:
@@ -121,12 +126,17 @@ def test_a_revoked_certificates_key_logs_in_by_no_other_certificate_either(
     alice = staff.issue("alice")
     pinning.mailfront("user", "enroll-key", ALICE, str(alice.write(tmp_path, "alice")))
     forged = client_certificate("CN=x", issuer="CN=x", key=alice.key, signer=alice.key)
+    known = context_of(alice, tmp_path)
     thief = context_of(ClientIdentity(alice.key, forged), tmp_path)
     crl = tmp_path / "staff.crl"
     crl.write_bytes(staff.revocation_list([alice.certificate.serial_number]))
     with pinning as server:
         port = server.ports["imaps"]
         assert log_in("imaps", port, thief) == "granted"
-        done = run_command("msgcert", "add-crl", *home, "staff", str(crl))
-        assert done.returncode == 0, done.stderr
-        eventually(lambda: log_in("imaps", port, thief) == "refused", "the key is still taken")
+        with connect(port, known) as before, connect(port, known) as after:
+            assert external(before).startswith(b"a OK")
+            done = run_command("msgcert", "add-crl", *home, "staff", str(crl))
+            assert done.returncode == 0, done.stderr
+            eventually(lambda: log_in("imaps", port, thief) == "refused", "the key is still taken")
+            # What the handshake found was good.
+            assert external(after).startswith(b"a NO")
