@@ -50,7 +50,7 @@ class FrontConnection(asyncio.Protocol):
 
     __slots__ = (
         "__weakref__", "_authenticator", "_backend", "_count", "_deadline", "_farewell", "_granted",
-        "_login",
+        "_handed_over", "_login",
         "_service", "_settings", "_state", "_transport",
     )  # fmt: skip
 
@@ -74,6 +74,7 @@ class FrontConnection(asyncio.Protocol):
         self._login: asyncio.Task[None] | None = None
         self._farewell: Farewell | None = None
         self._granted: tuple[Identity, Secret | None] | None = None
+        self._handed_over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.Protocol`."""
@@ -187,6 +188,9 @@ class FrontConnection(asyncio.Protocol):
             return Refusal("Try again later", "internal error", temporary=True)
 
     async def _hand_over(self, transport: UpgradableTransport, hand_over: HandOver) -> None:
+        if self._farewell is STOPPING:
+            self._perform(self._state.end(STOPPING))
+            return
         await self._serve(transport, self._begin_session(transport, hand_over))
 
     def _begin_session(
@@ -194,6 +198,7 @@ class FrontConnection(asyncio.Protocol):
     ) -> AuthenticatedSession:
         assert self._granted is not None
         (identity, password), self._granted = self._granted, None
+        self._handed_over = True
         self._cancel_deadline()
         self._count(f"{self._service}.logins")
         transport.record.user = identity.user
@@ -237,11 +242,21 @@ class FrontConnection(asyncio.Protocol):
         self._end(TOO_SLOW)
 
     def _end(self, farewell: Farewell) -> None:
-        """End the conversation, once a login that is being judged has its answer."""
+        """End the conversation, once a login that is being judged has its answer.
+
+        A backend that has not made itself the protocol still connects to where the session is.
+        """
         if self._login is None:
             self._perform(self._state.end(farewell))
-        else:
+        elif not self._handed_over:
             self._farewell = farewell
+        elif (
+            (transport := self._transport) is not None
+            and not transport.is_closing()
+            and transport.get_protocol() is self
+        ):
+            self._perform(self._state.end(farewell))
+            self._login.cancel()
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:

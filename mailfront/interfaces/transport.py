@@ -93,6 +93,10 @@ class UpgradableTransport(Protocol):
         """As `asyncio.BaseTransport.get_extra_info`."""
         ...
 
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """As `asyncio.BaseTransport.get_protocol`."""
+        ...
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """As `asyncio.BaseTransport.set_protocol`."""
         ...

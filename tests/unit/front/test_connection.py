@@ -117,6 +117,22 @@ class RecordingBackend:
         return result
 
 
+class ConnectingBackend:
+    """Is still on its way to where the session goes on."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    async def serve(self, session: AuthenticatedSession) -> str:
+        session.transport.pause_reading()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        return ""
+
+
 class Conversation:
     """One connection to an IMAP front, its users and its backend."""
 
@@ -287,6 +303,30 @@ async def test_a_stopping_server_ends_a_conversation_that_waits() -> None:
     client.front.stop()
     assert await client.replies() == b"* BYE Server is shutting down\r\n"
     assert client.transport.is_closing()
+
+
+async def test_a_stopping_server_ends_a_session_whose_backend_still_connects() -> None:
+    client = Conversation()
+    backend = client.front._backend = ConnectingBackend()
+    await client.say("a LOGIN alice secret")
+    client.users.answer(ALICE)
+    assert await client.replies() == b""
+    client.front.stop()
+    client.front.stop()
+    assert await client.replies() == b"* BYE Server is shutting down\r\n"
+    assert backend.cancelled
+    assert client.transport.is_closing()
+    assert client.transport.record.reason == "server stopping"
+
+
+async def test_a_session_that_its_backend_has_taken_over_is_not_ended_by_the_front() -> None:
+    client = Conversation()
+    await client.say("a LOGIN alice secret")
+    client.users.answer(ALICE)
+    await client.replies()
+    client.front.stop()
+    assert await client.replies() == b""
+    assert not client.transport.is_closing()
 
 
 async def test_the_upgrade_begins_after_its_reply_and_forgets() -> None:
