@@ -28,6 +28,8 @@ _TYPE_ALPN, _TYPE_AUTHORITY, _TYPE_SSL = 0x01, 0x02, 0x20
 _SUBTYPE_VERSION, _SUBTYPE_CIPHER = 0x21, 0x23
 _CLIENT_SSL, _CLIENT_CERT_CONN = 0x01, 0x02
 
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
@@ -107,20 +109,31 @@ def _version_2(received: bytes) -> ProxyHeader | None:
 def build_header(peer: Peer, tls: TlsFacts | None) -> bytes:
     """Return the version 2 header for a client of ours, with its TLS if there is any.
 
-    A client whose addresses are not of one family is announced as LOCAL: better nothing than half.
+    A client that it cannot name (`names_client`) is announced as LOCAL: better nothing than half.
     """
-    try:
-        source = ipaddress.ip_address(peer.address.partition("%")[0])
-        destination = ipaddress.ip_address(peer.local_address.partition("%")[0])
-    except ValueError:
+    addresses = _addresses_of(peer)
+    if addresses is None:
         return _FIXED.pack(SIGNATURE, _V2_LOCAL, 0, 0)
-    if source.version != destination.version:
-        return _FIXED.pack(SIGNATURE, _V2_LOCAL, 0, 0)
+    source, destination = addresses
     family = _TCP4 if source.version == 4 else _TCP6
     body = _ADDRESSES[family].pack(source.packed, destination.packed, peer.port, peer.local_port)
     if tls is not None:
         body += _tls_values(tls)
     return _FIXED.pack(SIGNATURE, _V2_PROXY, family, len(body)) + body
+
+
+def names_client(peer: Peer) -> bool:
+    """Whether the header tells the client's address: both ends are known, and of one family."""
+    return _addresses_of(peer) is not None
+
+
+def _addresses_of(peer: Peer) -> tuple[_Address, _Address] | None:
+    try:
+        source = ipaddress.ip_address(peer.address.partition("%")[0])
+        destination = ipaddress.ip_address(peer.local_address.partition("%")[0])
+    except ValueError:
+        return None
+    return (source, destination) if source.version == destination.version else None
 
 
 def _tls_values(tls: TlsFacts) -> bytes:

@@ -44,13 +44,13 @@ class Conversation(asyncio.Protocol):
     """An upstream's octets for a reader that waits for them, one piece at a time, and word of when
     it takes more of ours."""
 
-    __slots__ = ("_arrival", "_ended", "_pieces", "_unread", "_writable")
+    __slots__ = ("_arrival", "_ended", "_pieces", "_unread", "_writing_paused")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._unread = 0
         self._arrival: asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
+        self._writing_paused = False
         self._ended = False
 
     def data_received(self, data: bytes) -> None:
@@ -66,26 +66,25 @@ class Conversation(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
         self._ended = True
-        self._wake()
         self.resume_writing()
 
     def pause_writing(self) -> None:
         """Part of `asyncio.Protocol`: the upstream reads slower than we write."""
-        if self._writable is None:
-            self._writable = asyncio.get_running_loop().create_future()
+        self._writing_paused = True
 
     def resume_writing(self) -> None:
         """Part of `asyncio.Protocol`."""
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        self._writing_paused = False
+        self._wake()
 
-    async def drained(self) -> None:
-        """Return once more may be written. Raises `PeerGoneError`."""
-        if self._writable is not None:
-            await self._writable
-        if self._ended:
-            raise PeerGoneError("it closed the connection")
+    async def drained_or_arrived(self) -> None:
+        """Return once more may be written or there is something to read. Raises `PeerGoneError`."""
+        while not self._pieces:
+            if self._ended:
+                raise PeerGoneError("it closed the connection")
+            if not self._writing_paused:
+                return
+            await self._news()
 
     @property
     def has_ended(self) -> bool:
@@ -97,11 +96,7 @@ class Conversation(asyncio.Protocol):
         while not self._pieces:
             if self._ended:
                 raise PeerGoneError("it closed the connection")
-            self._arrival = asyncio.get_running_loop().create_future()
-            try:
-                await self._arrival
-            finally:
-                self._arrival = None
+            await self._news()
         data = b"".join(self._pieces)
         self._pieces.clear()
         self._unread = 0
@@ -110,6 +105,13 @@ class Conversation(asyncio.Protocol):
     def is_empty(self) -> bool:
         """Whether nothing unread is here."""
         return not self._pieces
+
+    async def _news(self) -> None:
+        self._arrival = asyncio.get_running_loop().create_future()
+        try:
+            await self._arrival
+        finally:
+            self._arrival = None
 
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():

@@ -25,6 +25,7 @@ from mailfront.interfaces.mail_relay import (
     RelayedMail,
     RelayOffer,
 )
+from mailfront.protocol.proxy_header import names_client
 from mailfront.protocol.upstream_smtp import replies
 from mailfront.protocol.upstream_smtp.commands import (
     DATA,
@@ -106,7 +107,9 @@ class SmtpRelay:
                 channel = await self.examine(upstream, client)
             except (OSError, PeerError) as failure:
                 problem = told(failure)
-                if self._balance.failed(upstream, problem, time.monotonic()):
+                # That a client has no address is not the server's fault.
+                at_fault = client is None or names_client(client.peer)
+                if at_fault and self._balance.failed(upstream, problem, time.monotonic()):
                     _log.error("upstream=%s protocol=smtp %s", upstream, problem)
                 continue
             self._balance.began(upstream)
@@ -117,7 +120,7 @@ class SmtpRelay:
         """Return a channel to this server. Raises `OSError` and `PeerError`."""
         channel = await SmtpChannel.open(self._connector, upstream, self._our_name, client)
         try:
-            self._require_addresses(upstream, channel.opening.attributes)
+            self._require_addresses(upstream, channel.opening.attributes, client)
         except PeerError:
             channel.leave()
             raise
@@ -132,12 +135,18 @@ class SmtpRelay:
         """What is wrong with servers, for the status."""
         return self._balance.problems()
 
-    def _require_addresses(self, upstream: Upstream, attributes: frozenset[str]) -> None:
-        if self._judges_addresses and not upstream.proxy_header and "ADDR" not in attributes:
+    def _require_addresses(
+        self, upstream: Upstream, attributes: frozenset[str], client: RelayClient | None
+    ) -> None:
+        if not self._judges_addresses or "ADDR" in attributes:
+            return
+        if not upstream.proxy_header:
             raise UpstreamMailError(
                 "it cannot be told the addresses of clients: it offers us no XCLIENT (Postfix: "
                 "smtpd_authorized_xclient_hosts), and its URL does not end in ?proxy=v2"
             )
+        if client is not None and not names_client(client.peer):
+            raise UpstreamMailError("a PROXY header cannot tell it the address of this client")
 
 
 class _Conversation:
@@ -183,8 +192,9 @@ class _Conversation:
             early = await channel.unasked(BLOCK_TIMEOUT)
             if early is None:
                 await channel.send(self._stuffing.stuff(octets), BLOCK_TIMEOUT)
-                return None
-            return self._refused_early(early)
+                # A server that refuses may take nothing more.
+                early = await channel.unasked(BLOCK_TIMEOUT)
+            return None if early is None else self._refused_early(early)
 
     async def finish(self, octets: bytes) -> RelayAnswer:
         """Part of `RelayConversation`."""

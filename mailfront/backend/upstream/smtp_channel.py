@@ -73,10 +73,10 @@ class SmtpChannel:
             return await self._answer()
 
     async def send(self, octets: bytes, seconds: float) -> None:
-        """Send what is not answered; return once more may be sent."""
+        """Send what is not answered; return once more may be sent, or it says something."""
         self._connection.transport.write(octets)
         async with asyncio.timeout(seconds):
-            await self._connection.conversation.drained()
+            await self._connection.conversation.drained_or_arrived()
 
     async def unasked(self, seconds: float) -> RelayAnswer | None:
         """An answer that came, or begins to, without a question."""

@@ -15,6 +15,7 @@ from mailfront.protocol.proxy_header import (
     SIGNATURE,
     ProxyHeader,
     build_header,
+    names_client,
     parse_header,
 )
 
@@ -146,3 +147,5 @@ def test_tls_is_told_and_a_certificate_only_if_it_is_verified(
 def test_half_an_address_is_not_sent(peer: Peer) -> None:
     octets = build_header(peer, TLS)
     assert octets == PROBE
+    assert not names_client(peer)
+    assert names_client(V4)

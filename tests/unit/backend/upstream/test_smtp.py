@@ -262,6 +262,36 @@ async def test_it_sends_no_more_than_is_taken() -> None:
     assert await sending is None
 
 
+async def test_a_refusal_by_a_server_that_takes_nothing_more_is_passed_on() -> None:
+    servers = Servers()
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    await conversation.recipient("b@example.test")
+    await conversation.data()
+    [server] = servers.opened
+    server.conversation.pause_writing()
+    sending = asyncio.ensure_future(conversation.send(b"x\r\n"))
+    await asyncio.sleep(0)
+    server.says(b"552 5.3.4 too large\r\n")
+    server.says(None)
+    assert await sending == RelayAnswer(552, ("5.3.4 too large",))
+    assert server.aborted
+
+
+async def test_a_server_that_goes_while_it_takes_nothing_is_a_failure() -> None:
+    servers = Servers()
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    await conversation.recipient("b@example.test")
+    await conversation.data()
+    servers.opened[0].conversation.pause_writing()
+    sending = asyncio.ensure_future(conversation.send(b"x\r\n"))
+    await asyncio.sleep(0)
+    servers.opened[0].says(None)
+    with pytest.raises(BackendError):
+        await sending
+
+
 async def test_the_next_server_is_asked_and_the_failure_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -290,6 +320,22 @@ async def test_a_server_that_cannot_be_told_the_address_gets_no_mail_of_stranger
     assert (await told.conversation(CLIENT).mail(MAIL)).accepts
     of_users = relay(Servers(no_xclient), strangers=False)
     assert (await of_users.conversation(CLIENT).mail(MAIL)).accepts
+
+
+@pytest.mark.parametrize(
+    "peer", [Peer("unknown", 0, "unknown", 0), Peer("192.0.2.7", 1, "2001:db8::1", 25)]
+)
+async def test_a_proxy_header_that_cannot_name_a_stranger_brings_no_mail(peer: Peer) -> None:
+    no_xclient: dict[bytes, bytes | None] = {b"EHLO": b"250-mta\r\n250 SIZE\r\n"}
+    client = RelayClient(peer, None, "mx.example", extended=True)
+    told = relay(Servers(no_xclient, no_xclient), "smtp://127.0.0.1?proxy=v2")
+    with pytest.raises(BackendError):
+        await told.conversation(client).mail(MAIL)
+    # That is not the server's fault.
+    assert told.problems() == []
+    assert (await told.conversation(CLIENT).mail(MAIL)).accepts
+    of_users = relay(Servers(no_xclient), "smtp://127.0.0.1?proxy=v2", strangers=False)
+    assert (await of_users.conversation(client).mail(MAIL)).accepts
 
 
 async def test_the_refusal_of_a_client_is_its_answer_to_mail() -> None:
