@@ -7,9 +7,10 @@ unless the service allows it, and the service may take any password for that ver
 as others (`store.admins`) names them as the authorization identity (RFC 4422 section 3.4.1).
 
 What a stranger can measure: every failure, of whatever cause, is answered a fixed time (and a
-little chance, and the throttle's delay) after it came; a refusal by the throttle or for want of
-room costs nothing and is answered in the same time. Success is answered at once. A certificate and
-a token cannot be guessed, so their failures count for the address alone and never lock an account.
+little chance, and the throttle's delay) after it came, or a whole multiple of that time where the
+check took longer; a refusal by the throttle or for want of room costs nothing and is answered in
+the same time. Success is answered at once. A certificate and a token cannot be guessed, so their
+failures count for the address alone and never lock an account.
 What the log shows: the name of users that exist; for any other name, which may be a password typed
 into the wrong field, a digest under a random key of this process, so that repetitions can be seen
 and nothing else.
@@ -20,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import random
 import secrets
 import time
@@ -56,7 +58,7 @@ from mailfront.interfaces.secret import Secret
 from mailfront.protocol.mail_address import canonical_address, unicode_address
 
 FAILURE_TIME = 0.5
-"""Seconds from an attempt to the answer that it failed, before any delay by the throttle."""
+"""Failures are answered a whole multiple of so many seconds after they came, before any delay."""
 
 FAILURE_JITTER = 0.25
 """Up to so many seconds more."""
@@ -98,8 +100,8 @@ class DirectoryAuthenticator:
 
     `mapper` is None where no certificates are mapped, `tokens` where no issuer is configured.
     `administrators` (canonical addresses) may act as others; `rules` are by service (imta, imap,
-    pop, http). `failure_time`, `failure_jitter` and `hold_seconds`, how long logins of held users
-    wait, are in seconds. `close` when the server stops.
+    pop, http). `failure_time` (more than 0), `failure_jitter` and `hold_seconds`, how long logins
+    of held users wait, are in seconds. `close` when the server stops.
     """
 
     def __init__(
@@ -357,9 +359,12 @@ class DirectoryAuthenticator:
         return "unknown:" + hashlib.blake2s(name, key=self._log_secret, digest_size=4).hexdigest()
 
     async def _wait(self, started: float, attempt: Attempt) -> None:
-        until = started + self._failure_time + attempt.delay
+        elapsed = self._clock() - started
+        # A slow check (a distant directory, a costly hash) must not show how long it took.
+        periods = math.floor(elapsed / self._failure_time) + 1
+        until = periods * self._failure_time + attempt.delay
         until += random.uniform(0, self._failure_jitter)  # noqa: S311
-        await self._sleep(max(until - self._clock(), 0))
+        await self._sleep(until - elapsed)
 
 
 def _unavailable(client: LoginClient, error: DirectoryUnavailableError) -> Refusal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mailfront.authentication.authenticate import DirectoryAuthenticator
@@ -45,7 +45,7 @@ class FewUsers:
     """A directory whose users log in by their `uid`, in any letter case, or address.
 
     `entry` is the first, `failure` is what a look-up raises, `verdict` what the directory itself
-    says of a password.
+    says of a password; `meanwhile` happens while it judges one.
     """
 
     problem = ""
@@ -56,6 +56,7 @@ class FewUsers:
         self.failure: Exception | None = None
         self.verdict: bool | Exception | None = None
         self.asked_of: list[Entry | None] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def entry_for_login(self, login: str, default_domain: str) -> Entry | None:
         if self.failure is not None:
@@ -78,6 +79,7 @@ class FewUsers:
 
     async def verify_password(self, entry: Entry | None, password: Secret) -> bool | None:
         self.asked_of.append(entry)
+        self.meanwhile()
         if isinstance(self.verdict, Exception):
             raise self.verdict
         return self.verdict

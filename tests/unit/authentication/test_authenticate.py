@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from mailfront.authentication.authenticate import FAILURE_TIME
+from mailfront.authentication.authenticate import FAILURE_JITTER, FAILURE_TIME
 from mailfront.authentication.certificate_login import LoginRules
 from mailfront.authentication.password import hash_password
 from mailfront.authentication.scram_verifier import make_value, parse_value
@@ -81,6 +81,21 @@ async def test_unknown_user_wrong_password_and_deleted_account_look_the_same(des
     }
     assert desk.checker.asked == 5
     assert all(seconds >= FAILURE_TIME for seconds in desk.slept)
+
+
+@pytest.mark.parametrize(
+    ("taken", "answered"), [(0.0, 1), (0.3, 1), (0.5, 2), (0.7, 2), (1.2, 3), (7.9, 16)]
+)
+async def test_a_slow_check_does_not_show_how_long_it_took(
+    desk: Desk, taken: float, answered: int
+) -> None:
+    def pass_time() -> None:
+        desk.now += taken
+
+    desk.directory.meanwhile = pass_time
+    await desk.refusal(password=Secret("wrong"))
+    beyond = taken + desk.slept[0] - answered * FAILURE_TIME
+    assert -1e-9 <= beyond <= FAILURE_JITTER + 1e-9
 
 
 async def test_a_repeated_login_costs_no_check_until_the_password_changes(desk: Desk) -> None:
