@@ -108,7 +108,7 @@ def verify(values: Sequence[str], password: Secret) -> bool:
             matched |= _argon2_matches(rest, offered)
         elif scheme in _SALTED_DIGESTS:
             matched |= _salted_matches(scheme, rest, offered)
-        elif scheme == scram_verifier.SCHEME and not matched:
+        elif scheme == scram_verifier.SCHEME and octets is not None and not matched:
             matched = scram_verifier.matches(value, password)
     if not tried_argon2:
         _argon2_matches(_nobodys_hash(), offered)

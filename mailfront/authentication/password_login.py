@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from mailfront.authentication.login_cache import LoginCache
-from mailfront.authentication.password import PasswordChecker
+from mailfront.authentication.password import PasswordChecker, prepare
 from mailfront.authentication.throttle import Attempt, LoginThrottle
 from mailfront.directory.directory import Directory
 from mailfront.directory.entry import Entry
@@ -91,6 +91,9 @@ class PasswordLogin:
         return Refusal(WRONG, "unknown user" if entry is None else "wrong password")
 
     async def _is_right(self, entry: Entry | None, password: Secret) -> bool:
+        if prepare(password) is None:
+            # Nobody's password, and not for a directory to read; it costs a check all the same.
+            return await self._checker.check((), password)
         right = await self._directory.verify_password(entry, password)
         if right is None:
             values = entry.password_values if entry is not None else ()

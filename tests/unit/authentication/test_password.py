@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailfront.authentication import scram_verifier
 from mailfront.authentication.password import (
     PasswordChecker,
     generate_password,
@@ -97,6 +98,21 @@ def test_an_unfit_password_is_refused_when_set_and_wrong_when_checked(text: str)
     with pytest.raises(OperatorError):
         hash_password(Secret(text))
     assert not verify([salted("SSHA", "sha1", b"")], Secret(text))
+
+
+def test_an_unfit_password_costs_no_scram_verification(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def matches(value: str, password: Secret) -> bool:
+        asked.append(value)
+        return False
+
+    monkeypatch.setattr(scram_verifier, "matches", matches)
+    value = scram_verifier.make_value(Secret("one"), scram_verifier.LEAST_ITERATIONS)
+    verify([value], Secret("x" * 1025))
+    assert asked == []
+    verify([value], Secret("two"))
+    assert asked == [value]
 
 
 def test_generated_passwords_are_long_and_differ() -> None:

@@ -62,6 +62,19 @@ async def test_a_directory_that_judges_itself_is_asked_alone(room: Room) -> None
     assert room.checker.asked == 0
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("text", ["", "a\0b", "a\nb", "x" * 1025])
+async def test_what_can_be_nobodys_password_is_shown_to_no_directory_and_costs_a_check(
+    room: Room, text: str, known: bool
+) -> None:
+    room.directory.verdict = True
+    refusal = await room.refusal(Secret(text), known=known)
+    assert refusal is not None
+    assert not refusal.temporary
+    assert room.directory.asked_of == []
+    assert room.checker.asked == 1
+
+
 async def test_a_directory_that_cannot_judge_now_is_no_failed_attempt(room: Room) -> None:
     room.directory.verdict = DirectoryUnavailableError("no answer")
     for _ in range(30):
