@@ -327,7 +327,8 @@ class SmtpSession(SmtpConnection):
         answer = await self.reception.handle_RCPT(self.facts, recipient)
         if 200 <= answer.code < 300:
             self.transaction.rcpt_tos.append(str(recipient))
-        else:
+        elif answer.code >= 500:
+            # What may be taken later tells nothing about who sends it.
             self._refused_recipients += 1
         self.send(answer)
 

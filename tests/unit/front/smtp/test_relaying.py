@@ -261,3 +261,14 @@ async def test_a_client_that_is_gone_while_its_data_waits_leaves_nothing_behind(
     await client.replies()
     assert behind.drops >= 1
     assert behind.finished == []
+
+
+@pytest.mark.parametrize(("code", "ended"), [(450, False), (550, True)])
+async def test_only_what_they_refuse_for_good_counts_as_guessing(code: int, ended: bool) -> None:
+    behind = Behind(answers={BOB: RelayAnswer(code, ("not bob",))})
+    settings = replace(SETTINGS, refused_recipient_limit=3)
+    client = await SmtpConversation(Role.MX, settings, relay=behind).greeted()
+    await client.say("MAIL FROM:<x@y.example>")
+    for _ in range(4):
+        await client.say(f"RCPT TO:<{BOB}>")
+    assert client.closed is ended
