@@ -54,6 +54,7 @@ from mailfront.server.worker_place import ALONE, WorkerPlace
 from mailfront.tls.client_ocsp import ClientOcsp
 from mailfront.tls.ocsp_fetch import fetch_response
 from mailfront.tls.openssl import unavailable_settings
+from mailfront.tls.pkcs11_provider import is_in_use
 from mailfront.tls.token_handshakes import signing_threads
 
 _log = logging.getLogger("mailfront.server")
@@ -96,6 +97,7 @@ def serve(root: ServerRoot, on_ready: OnReady | None = None) -> None:
             asyncio.run(supervisor.run(admin, on_ready or _say_ready))
     finally:
         lock.release()
+    _leave()
 
 
 def serve_as_worker(link: WorkerLink) -> None:
@@ -114,6 +116,7 @@ def serve_as_worker(link: WorkerLink) -> None:
 
     bound = handover.bound_ports()
     _serve_bound(root, configuration, bound, None, tell_ready, handover.place, link)
+    _leave()
 
 
 def _serve_bound(
@@ -145,6 +148,16 @@ def _serve_bound(
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(server.run(bound, admin, on_ready))
     signing_threads().finish(SIGNATURE_SECONDS)
+
+
+def _leave() -> None:
+    """End a process that has PKCS#11 libraries in it without their clean-up, and OpenSSL's: the
+    two crash each other at times, and everything is done and on disk."""
+    if is_in_use():
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _say_ready(_status: StatusSource) -> None:

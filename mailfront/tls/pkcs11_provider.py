@@ -96,6 +96,11 @@ class Pkcs11Provider:
         self._clear_errors = _function(handle, "ERR_clear_error", None)
         self._prepared = False
 
+    @property
+    def has_instances(self) -> bool:
+        """Whether any module was wanted so far."""
+        return bool(self._instances)
+
     def require(self, library: Path) -> int:
         """Make the keys of a module usable; return how often it was renewed so far."""
         with self._lock:
@@ -226,6 +231,11 @@ def provider_fault() -> str:
     except TokenError as failure:
         return str(failure)
     return ""
+
+
+def is_in_use() -> bool:
+    """Whether a module's library was loaded into this process for TLS."""
+    return _provider is not None and _provider.has_instances
 
 
 def settled_provider() -> None:

@@ -20,6 +20,7 @@ from mailfront.tls.context import ServerContext, build_server_context
 from mailfront.tls.policy import policy_named
 from mailfront.tls.transport import TlsTransport
 from tests.support.authority import self_signed
+from tests.support.waiting import eventually
 
 LOOPBACK = "127.0.0.1"
 
@@ -226,8 +227,10 @@ def test_large_amounts_pass_unchanged_both_ways(
             read_exactly(channel, 7)
             channel.sendall(sent)
             assert read_exactly(channel, len(sent)) == sent
-            channel.sendall(b"BULK 8000000\r\n")
-            assert read_exactly(channel, 8_000_000) == b"x" * 8_000_000
+            # More than the kernel's buffers take on both sides, so the front must wait for us.
+            channel.sendall(b"BULK 64000000\r\n")
+            eventually(lambda: bool(owner.fronts[0].paused), "the front is not held back")
+            assert read_exactly(channel, 64_000_000) == b"x" * 64_000_000
 
     run_against(owner, loop_factory, client)
     assert owner.fronts[0].paused
