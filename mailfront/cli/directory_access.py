@@ -17,8 +17,8 @@ from mailfront.keystore.nicknames import INTERNAL_TOKEN
 from mailfront.keystore.passwords import read_password
 from mailfront.server.user_directory import (
     HOST_OPTION,
-    DirectoryTrust,
     UserDirectory,
+    directory_trust,
     open_directory,
 )
 
@@ -38,10 +38,10 @@ def opened_keystore(root: ServerRoot) -> InternalToken:
 def opened_directory(root: ServerRoot, configuration: Configuration) -> Iterator[UserDirectory]:
     """Give the directory, for use in the event loop that runs. Raises `OperatorError`."""
     with opened_keystore(root) as token:
-        trust = DirectoryTrust(configuration, token)
-    directory = open_directory(root, configuration, trust)
-    try:
-        yield directory
-    finally:
-        if isinstance(directory, LdapDirectory):
-            directory.close()
+        trust = directory_trust(configuration, token)
+        directory = open_directory(root, configuration, trust)
+        try:
+            yield directory
+        finally:
+            if isinstance(directory, LdapDirectory):
+                directory.close()

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import re
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from mailfront.authentication.certmap_file import read_certmap
 from mailfront.authentication.pinned_key import is_for_clients
 from mailfront.cli.directory_access import is_ldap, opened_directory
 from mailfront.cli.output import JsonValue, print_message
+from mailfront.cli.subcommand import AddCommand, Subparsers
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration, load_configuration
 from mailfront.directory.editing import checked_address, enroll_key, find_user, remove_key
@@ -40,16 +40,6 @@ from mailfront.keystore.formats import certificate_der, key_description, name_te
 from mailfront.keystore.key_strength import weakness
 from mailfront.protocol.ldap_filter import Equal
 
-AddCommand = Callable[
-    [
-        "argparse._SubParsersAction[argparse.ArgumentParser]",
-        str,
-        str,
-        Callable[[argparse.Namespace], int],
-    ],
-    argparse.ArgumentParser,
-]
-
 _BEGIN_OF_FINGERPRINT = re.compile(r"[0-9a-f]{8,64}")
 _SELF_SIGNED = (
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 "
@@ -57,9 +47,7 @@ _SELF_SIGNED = (
 )
 
 
-def add_parsers(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], command: AddCommand
-) -> None:
+def add_parsers(commands: Subparsers, command: AddCommand) -> None:
     """Add the subcommands of `mailfront user`."""
     enroll = command(commands, "enroll-key", "let a user log in with a certificate", run_enroll)
     enroll.add_argument("address", metavar="ADDRESS", help="the mail address")

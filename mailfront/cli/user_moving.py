@@ -11,11 +11,11 @@ import argparse
 import asyncio
 import re
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from mailfront.cli.directory_access import is_ldap, opened_directory
 from mailfront.cli.output import print_message
+from mailfront.cli.subcommand import AddCommand, Subparsers
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration, load_configuration
 from mailfront.directory.editing import checked_address, replace_delay
@@ -25,25 +25,13 @@ from mailfront.protocol.generalized_time import format_time
 from mailfront.protocol.ldif import format_attribute, format_record
 from mailfront.server.control import ask_server
 
-AddCommand = Callable[
-    [
-        "argparse._SubParsersAction[argparse.ArgumentParser]",
-        str,
-        str,
-        Callable[[argparse.Namespace], int],
-    ],
-    argparse.ArgumentParser,
-]
-
 # The last moment that a Generalized Time can say.
 FOR_EVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _DURATION = re.compile(r"([0-9]{1,5})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def add_parsers(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], command: AddCommand
-) -> None:
+def add_parsers(commands: Subparsers, command: AddCommand) -> None:
     """Add the subcommands of `mailfront user`."""
     hold = command(commands, "hold", "let new logins of a user wait", run_hold)
     hold.add_argument("address", metavar="ADDRESS", help="the mail address")

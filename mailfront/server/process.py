@@ -42,12 +42,13 @@ from mailfront.server.named_certificates import bounded, server_names_status
 from mailfront.server.notification import notify
 from mailfront.server.privileges import drop_privileges
 from mailfront.server.reload import Reloader
+from mailfront.server.server_trust import ServerTrust
 from mailfront.server.sharing import Sharing
 from mailfront.server.stapling import Stapling
 from mailfront.server.status import StatusReport
 from mailfront.server.supervisor import Supervisor, bind_for_workers
 from mailfront.server.upstreams import Upstreams
-from mailfront.server.user_directory import DirectoryTrust, open_directory
+from mailfront.server.user_directory import directory_trust, open_directory
 from mailfront.server.wiring import BoundPort, Services, bind_ports
 from mailfront.server.worker_link import WorkerLink
 from mailfront.server.worker_place import ALONE, WorkerPlace
@@ -200,8 +201,9 @@ class _Server:
         self._client_ocsp = ClientOcsp(fetch_response)
         self._contexts.client_certificates.ocsp = self._client_ocsp
         self._contexts.client_certificates.load(configuration, token)
-        self._directory_trust = DirectoryTrust(configuration, token)
-        self._sharing = Sharing(root, configuration, token)
+        self._directory_trust = directory_trust(configuration, token)
+        self._server_trust = ServerTrust(token)
+        self._sharing = Sharing(root, configuration, self._server_trust)
         self._sharing.give_ticket_keys(self._contexts.slots.values())
         if link is not None:
             for slot in self._contexts.slots.values():
@@ -209,8 +211,9 @@ class _Server:
         self._reloader = Reloader(
             root, configuration, token, watch, self._contexts, keystore, leads=place.leads
         )
-        self._upstreams = Upstreams(root, configuration, (host_name(configuration), "localhost"))
-        self._upstreams.follow(token)
+        self._upstreams = Upstreams(
+            root, configuration, (host_name(configuration), "localhost"), self._server_trust
+        )
         self._reloader.on_keystore = self._follow_authorities
         self._counters = Counters()
         self._expiry = ExpiryWatch()
@@ -354,9 +357,8 @@ class _Server:
             await port.drained()
 
     def _follow_authorities(self, token: InternalToken) -> None:
-        self._directory_trust.update(token)
-        self._upstreams.follow(token)
-        self._sharing.follow(token)
+        self._directory_trust.follow(token)
+        self._server_trust.follow(token)
 
     def _problems(self) -> list[str]:
         problems = self._contexts.problems() + self._reloader.problems()

@@ -1,8 +1,8 @@
 """What this front end shares with others of its site, joined out of the options.
 
-Takes the server root, the configuration and the keystore's token; gives the throttle for logins and
-the ring of ticket keys to the services' slots, as far as the options ask for them. Everything goes
-on without the store.
+Takes the server root, the configuration and what the store's certificate must come from; gives the
+throttle for logins and the ring of ticket keys to the services' slots, as far as the options ask
+for them. Everything goes on without the store.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from cryptography import x509
-
 from mailfront.authentication.shared_throttle import SharedThrottle
 from mailfront.authentication.throttle import LoginThrottle
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import SharedStoreUnavailableError
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.server.server_trust import ServerTrust
 from mailfront.sharing.sealed_key import KeySeal
 from mailfront.sharing.settings import URL_OPTION, sharing_settings
 from mailfront.sharing.store import SharedStore
 from mailfront.sharing.ticket_distribution import TicketDistribution
 from mailfront.sharing.ticket_ring import TicketRing
-from mailfront.tls.client_context import build_client_context
 from mailfront.tls.personality import ContextSlot
 
 
@@ -33,18 +31,14 @@ class Sharing:
     Raises `ConfigurationError` for options that do not fit; a store that is away is no error.
     """
 
-    def __init__(
-        self, root: ServerRoot, configuration: Configuration, token: InternalToken
-    ) -> None:
+    def __init__(self, root: ServerRoot, configuration: Configuration, trust: ServerTrust) -> None:
         self.throttle: LoginThrottle | None = None
         self._settings = sharing_settings(configuration, root.path)
         self._store: SharedStore | None = None
         self._distribution: TicketDistribution | None = None
-        self._token = token
         if self._settings is None:
             return
-        self._context = build_client_context(_authorities(token))
-        self._store = SharedStore(self._settings, lambda: self._context)
+        self._store = SharedStore(self._settings, trust.context)
         if self._settings.throttle:
             secret = self._settings.site.key("login scores")
             self.throttle = SharedThrottle(self._store, secret)
@@ -63,12 +57,6 @@ class Sharing:
         self._distribution = TicketDistribution(self._store, seal, ring, lifetime)
         for keys in all_keys:
             keys.shared = ring
-
-    def follow(self, token: InternalToken) -> None:
-        """Trust the authorities that the keystore trusts for servers now, from the next
-        connection to the store on; may be called in a thread."""
-        if self._settings is not None and self._settings.address.tls:
-            self._context = build_client_context(_authorities(token))
 
     def start(self) -> None:
         """Reach for the store, in the running event loop."""
@@ -100,12 +88,8 @@ class Sharing:
         return []
 
 
-def _authorities(token: InternalToken) -> list[x509.Certificate]:
-    return [record.certificate for record in token.server_authorities()]
-
-
 def check_sharing(
     root: ServerRoot, configuration: Configuration, token: InternalToken
 ) -> list[str]:
     """Return what keeps the store from being used at this moment. Raises `ConfigurationError`."""
-    return asyncio.run(Sharing(root, configuration, token).examine())
+    return asyncio.run(Sharing(root, configuration, ServerTrust(token)).examine())

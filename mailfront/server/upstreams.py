@@ -1,17 +1,14 @@
 """The upstreams of the mail services, out of the options: routes, TLS, the administrator's login.
 
-Takes the configuration and the server root; gives backends, and follows the keystore's authorities
-for servers. The administrator's password is read when a session needs it, so a new one counts at
+Takes the configuration, the server root, and what upstreams' certificates must come from; gives
+backends. The administrator's password is read when a session needs it, so a new one counts at
 once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Iterable
-
-from cryptography import x509
 
 from mailfront.backend.upstream.connecting import Connector, told
 from mailfront.backend.upstream.routing import Routes
@@ -27,7 +24,7 @@ from mailfront.errors import BackendError, ConfigurationError, PeerError
 from mailfront.interfaces.backend import Backend
 from mailfront.interfaces.mail_relay import MailRelay
 from mailfront.keystore.internal_token import InternalToken
-from mailfront.tls.client_context import build_client_context
+from mailfront.server.server_trust import ServerTrust
 
 _WORDS: dict[str, Words] = {"imap": ImapWords(), "pop": PopWords()}
 # Services whose mail may go in-line to other servers, and whether it comes from strangers.
@@ -38,16 +35,18 @@ class Upstreams:
     """The routes of all services that may have upstreams."""
 
     def __init__(
-        self, root: ServerRoot, configuration: Configuration, own_names: Iterable[str]
+        self,
+        root: ServerRoot,
+        configuration: Configuration,
+        own_names: Iterable[str],
+        trust: ServerTrust,
     ) -> None:
         self._root = root
         self._configuration = configuration
         self._own_names = frozenset(own_names)
         self._routes = {service: self._routes_of(service) for service in _WORDS}
-        self._token: InternalToken | None = None
-        self._context: ssl.SSLContext | None = None
         self._connector = Connector(
-            self._client_context, configuration.integer("service.upstream.timeout")
+            trust.context, configuration.integer("service.upstream.timeout")
         )
         our_name = configuration.string("service.hostname") or machine_name()
         self._relays = {
@@ -66,13 +65,6 @@ class Upstreams:
     def relay(self, service: str) -> MailRelay | None:
         """Where the mail of `service` (imta, submit) goes; None for the store on this machine."""
         return self._relays.get(service)
-
-    def follow(self, token: InternalToken) -> None:
-        """Trust the authorities that the keystore trusts for servers now; may be called in a
-        thread. Nothing is read before the first connection with TLS."""
-        self._token = token
-        if self._context is not None:
-            self._context = build_client_context(_authorities(token))
 
     def problems(self) -> list[str]:
         """What is wrong with upstreams, for the status."""
@@ -114,12 +106,6 @@ class Upstreams:
             self._own_names,
         )
 
-    def _client_context(self) -> ssl.SSLContext:
-        if self._context is None:
-            assert self._token is not None
-            self._context = build_client_context(_authorities(self._token))
-        return self._context
-
     def _administrator(self) -> Administrator | None:
         name = self._configuration.string("local.service.proxy.admin")
         if not name:
@@ -131,15 +117,10 @@ class Upstreams:
             raise BackendError(str(failure), temporary=True) from failure
 
 
-def _authorities(token: InternalToken) -> list[x509.Certificate]:
-    return [record.certificate for record in token.server_authorities()]
-
-
 def check_upstreams(
     root: ServerRoot, configuration: Configuration, token: InternalToken
 ) -> list[str]:
     """Return what keeps upstreams from being used: the administrator's password, and each server
     that gives no connection (TLS and its certificate included) at this moment."""
-    upstreams = Upstreams(root, configuration, ())
-    upstreams.follow(token)
+    upstreams = Upstreams(root, configuration, (), ServerTrust(token))
     return asyncio.run(upstreams.examine())

@@ -26,7 +26,8 @@ def test_the_encrypted_key_opens_with_its_passphrase_only(family: str) -> None:
     pem = formats.encrypted_key_pem(der, b"0123456789abcdef" * 4)
     opened = load_pem_private_key(pem, b"0123456789abcdef" * 4)
     assert formats.private_key_der(opened) == der
-    with pytest.raises(ValueError, match="password"):
+    # A wrong passphrase leaves good padding once in some 256 times; what comes out is no key then.
+    with pytest.raises(ValueError, match=r"password|deserialize"):
         load_pem_private_key(pem, b"another")
 
 

@@ -10,6 +10,7 @@ from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.server.server_trust import ServerTrust
 from mailfront.server.sharing import Sharing, check_sharing
 from mailfront.tls.personality import ContextSlot
 from tests.support.keystores import CHEAP, PASSWORD
@@ -41,7 +42,7 @@ def url() -> dict[str, str]:
 
 def test_without_options_nothing_is_shared(root: ServerRoot, token: InternalToken) -> None:
     slot = ContextSlot("imap", ())
-    sharing = Sharing(root, Configuration.of({}), token)
+    sharing = Sharing(root, Configuration.of({}), ServerTrust(token))
     sharing.give_ticket_keys([slot])
     assert sharing.throttle is None
     assert slot.ticket_keys.shared is None
@@ -53,14 +54,14 @@ def test_each_is_shared_as_asked(
     root: ServerRoot, token: InternalToken, url: dict[str, str]
 ) -> None:
     slots = [ContextSlot(service, ()) for service in ("imap", "pop")]
-    Sharing(root, Configuration.of(url | THROTTLE), token).give_ticket_keys(slots)
+    Sharing(root, Configuration.of(url | THROTTLE), ServerTrust(token)).give_ticket_keys(slots)
     assert not any(slot.ticket_keys.shared for slot in slots)
-    sharing = Sharing(root, Configuration.of(url | TICKETS), token)
+    sharing = Sharing(root, Configuration.of(url | TICKETS), ServerTrust(token))
     sharing.give_ticket_keys(slots)
     assert sharing.throttle is None
     assert len({slot.ticket_keys.shared for slot in slots}) == 1
     assert all(slot.ticket_keys.shared for slot in slots)
-    assert Sharing(root, Configuration.of(url | THROTTLE), token).throttle is not None
+    assert Sharing(root, Configuration.of(url | THROTTLE), ServerTrust(token)).throttle is not None
 
 
 def test_the_check_tells_of_a_store_that_is_away(
@@ -73,4 +74,4 @@ def test_the_check_tells_of_a_store_that_is_away(
 
 def test_wrong_options_stop_the_start(root: ServerRoot, token: InternalToken) -> None:
     with pytest.raises(ConfigurationError):
-        Sharing(root, Configuration.of(TICKETS), token)
+        Sharing(root, Configuration.of(TICKETS), ServerTrust(token))

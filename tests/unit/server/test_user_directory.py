@@ -13,8 +13,8 @@ from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.records import NewEntry
 from mailfront.keystore.trust import TrustFlags
 from mailfront.server.user_directory import (
-    DirectoryTrust,
     check_directory,
+    directory_trust,
     open_directory,
 )
 from tests.support.keystores import CHEAP, PASSWORD, authority
@@ -47,7 +47,7 @@ def trusted(context: ssl.SSLContext) -> list[x509.Certificate]:
 
 async def test_the_option_chooses_the_directory(root: ServerRoot, token: InternalToken) -> None:
     for configuration, kind in ((Configuration.of({}), EmbeddedDirectory), (LDAP, LdapDirectory)):
-        trust = DirectoryTrust(configuration, token)
+        trust = directory_trust(configuration, token)
         directory = open_directory(root, configuration, trust)
         assert isinstance(directory, kind)
         directory.close()
@@ -56,11 +56,11 @@ async def test_the_option_chooses_the_directory(root: ServerRoot, token: Interna
 def test_only_cas_that_are_trusted_for_servers_count_and_changes_are_followed(
     token: InternalToken,
 ) -> None:
-    trust = DirectoryTrust(LDAP, token)
+    trust = directory_trust(LDAP, token)
     assert trusted(trust.context()) == []
     with token.change() as step:
         step.add(NewEntry("Directory CA", (CA,), None, TrustFlags.SERVERS))
-    trust.update(token)
+    trust.follow(token)
     assert trusted(trust.context()) == [CA]
 
 
