@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -20,12 +20,50 @@ class Destination(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class MailOptions:
+    """What MAIL said of a message beyond its sender.
+
+    `return_content` is FULL, HDRS or empty, `envelope_id` the xtext of ENVID (RFC 3461 section 4);
+    `require_tls` is RFC 8689, `utf8` RFC 6531, `eight_bit` RFC 6152.
+    """
+
+    eight_bit: bool = False
+    utf8: bool = False
+    require_tls: bool = False
+    return_content: str = ""
+    envelope_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientOptions:
+    """What RCPT said of a recipient (RFC 3461 section 4): `notify` is empty where nothing was said,
+    else NEVER alone or some of SUCCESS, FAILURE, DELAY; `original` is the value of ORCPT as it
+    came, empty without one."""
+
+    notify: frozenset[str] = frozenset()
+    original: str = ""
+
+
+_NO_MAIL_OPTIONS = MailOptions()
+_NO_RECIPIENT_OPTIONS = RecipientOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
-    """The envelope of one message: `sender` is empty for the null reverse-path (RFC 5321 4.5.5)."""
+    """The envelope of one message: `sender` is empty for the null reverse-path (RFC 5321 4.5.5).
+
+    `recipient_options` holds only recipients of whom something was said.
+    """
 
     sender: str
     recipients: tuple[str, ...]
     authenticated_user: str | None = None
+    options: MailOptions = _NO_MAIL_OPTIONS
+    recipient_options: Mapping[str, RecipientOptions] = field(default_factory=dict)
+
+    def options_of(self, recipient: str) -> RecipientOptions:
+        """What was said of a recipient."""
+        return self.recipient_options.get(recipient, _NO_RECIPIENT_OPTIONS)
 
 
 class Message(Protocol):

@@ -19,17 +19,16 @@ import aiohappyeyeballs
 
 from mailfront.backend.upstream.balance import Balance
 from mailfront.configuration.upstream_list import Upstream, UpstreamTls
-from mailfront.errors import BackendError, PeerError, PeerGoneError
+from mailfront.errors import BackendError, PeerError
 from mailfront.protocol.starttls_client import Dialogue, StarttlsProtocol
 from mailfront.tls.client_transport import ClientTransport
+from mailfront.tls.conversation import Conversation
 
 _log = logging.getLogger("mailfront.upstream")
 
 # RFC 8305 section 5.
 _NEXT_ADDRESS_AFTER = 0.25
 _RESOLVED_FOR = 5.0
-# What an upstream may say before anybody reads it.
-_MOST_UNREAD = 1024 * 1024
 _STARTTLS = {
     "imap": StarttlsProtocol.IMAP,
     "pop": StarttlsProtocol.POP3,
@@ -38,84 +37,6 @@ _STARTTLS = {
 
 
 _Resolved = tuple[float, Sequence[aiohappyeyeballs.AddrInfoType]]
-
-
-class Conversation(asyncio.Protocol):
-    """An upstream's octets for a reader that waits for them, one piece at a time, and word of when
-    it takes more of ours."""
-
-    __slots__ = ("_arrival", "_ended", "_pieces", "_unread", "_writing_paused")
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._unread = 0
-        self._arrival: asyncio.Future[None] | None = None
-        self._writing_paused = False
-        self._ended = False
-
-    def data_received(self, data: bytes) -> None:
-        """Part of `asyncio.Protocol`; a view is copied."""
-        self._unread += len(data)
-        if self._unread > _MOST_UNREAD:
-            # It talks on without being asked: nothing it says after that is believed.
-            self._ended = True
-        if not self._ended:
-            self._pieces.append(bytes(data))
-        self._wake()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Part of `asyncio.Protocol`."""
-        self._ended = True
-        self.resume_writing()
-
-    def pause_writing(self) -> None:
-        """Part of `asyncio.Protocol`: the upstream reads slower than we write."""
-        self._writing_paused = True
-
-    def resume_writing(self) -> None:
-        """Part of `asyncio.Protocol`."""
-        self._writing_paused = False
-        self._wake()
-
-    async def drained_or_arrived(self) -> None:
-        """Return once more may be written or there is something to read. Raises `PeerGoneError`."""
-        while not self._pieces:
-            if self._ended:
-                raise PeerGoneError("it closed the connection")
-            if not self._writing_paused:
-                return
-            await self._news()
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self._ended
-
-    async def received(self) -> bytes:
-        """What has arrived since the last call, at least an octet. Raises `PeerGoneError`."""
-        while not self._pieces:
-            if self._ended:
-                raise PeerGoneError("it closed the connection")
-            await self._news()
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        self._unread = 0
-        return data
-
-    def is_empty(self) -> bool:
-        """Whether nothing unread is here."""
-        return not self._pieces
-
-    async def _news(self) -> None:
-        self._arrival = asyncio.get_running_loop().create_future()
-        try:
-            await self._arrival
-        finally:
-            self._arrival = None
-
-    def _wake(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
 
 
 @dataclass(slots=True)

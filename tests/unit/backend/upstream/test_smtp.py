@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfront.backend.upstream.connecting import Connector, Conversation, UpstreamConnection
+from mailfront.backend.upstream.connecting import Connector, UpstreamConnection
 from mailfront.backend.upstream.smtp import SmtpRelay
 from mailfront.configuration.upstream_list import Upstream, parse_upstreams
 from mailfront.errors import BackendError
 from mailfront.interfaces.mail_relay import RelayAnswer, RelayClient, RelayedMail, RelayOffer
 from mailfront.interfaces.peer import Peer
 from mailfront.tls.client_transport import ClientTransport
+from mailfront.tls.conversation import Conversation
 
 CLIENT = RelayClient(Peer("192.0.2.7", 40000, "192.0.2.1", 25), None, "mx.example", extended=True)
 MAIL = RelayedMail("a@example.org")

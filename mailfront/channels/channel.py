@@ -1,0 +1,60 @@
+"""A channel: a named class of mail traffic, and what its keywords ask for.
+
+The values come from a channel block of imta.cnf (Messaging Server 6.3 Administration Guide,
+chapter 12); times are in seconds, sizes in octets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Demand(Enum):
+    """How a channel asks for TLS or for a login, on one side."""
+
+    NEVER = "no"
+    MAY = "may"
+    MUST = "must"
+
+
+class Exchangers(Enum):
+    """How the hosts of a domain are found: MX records in order (`mx`), or in random order within
+    one preference (`randommx`), or only its addresses (`nomx`)."""
+
+    MX = "mx"
+    RANDOM_MX = "randommx"
+    NONE = "nomx"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel block, its keywords taken together with the defaults before it.
+
+    `daemon` names the one host that takes everything (a smarthost), empty for the destination's
+    own; `local` says that mail for it goes into mailboxes here. `backoff` are the waits between
+    attempts, the last one repeating; `notices` the ages of a message at which its sender is told
+    that it still waits, the last one being when it is given up. `credentials` is the path of the
+    file with the client's login, `client_certificate` a nickname; both empty for none.
+    """
+
+    name: str
+    official_host: str
+    line: int
+    local: bool = False
+    tls_client: Demand = Demand.NEVER
+    tls_server: Demand = Demand.NEVER
+    sasl_client: Demand = Demand.NEVER
+    sasl_server: Demand = Demand.NEVER
+    tls_switch: str = ""
+    sasl_switch: str = ""
+    exchangers: Exchangers = Exchangers.MX
+    daemon: str = ""
+    port: int = 25
+    max_jobs: int = 10
+    source_block_limit: int | None = None
+    backoff: tuple[float, ...] = ()
+    notices: tuple[float, ...] = ()
+    credentials: str = ""
+    client_certificate: str = ""
+    submission: bool = False

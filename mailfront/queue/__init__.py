@@ -1,0 +1,1 @@
+"""Mail that waits to be delivered: durable, on this machine's disk."""
