@@ -34,6 +34,7 @@ EXCEPTIONS: dict[str, str] = {
     "sharing/store.py": "sockets; tests/interop/test_shared_store.py",
     "server/supervisor.py": "processes; tests/integration/test_workers.py",
     "store/message_record.py": "records and an enumeration without logic",
+    "outgoing/delivery_result.py": "Protocols, records and an enumeration without logic",
     "server/upstreams.py": "joins parts; tests/interop/test_upstream_dovecot.py",
     "server/wiring.py": "joins parts without a decision of its own; tests/integration serves by it",
     "tls/doctor/examination.py": "probe after probe; tests/integration/test_doctor.py runs it",
