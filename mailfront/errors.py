@@ -80,6 +80,14 @@ class OcspError(OperatorError):
     """Nothing is learnt of a certificate's revocation: no answer, or one that does not count."""
 
 
+class MtaStsError(OperatorError):
+    """A domain's MTA-STS policy cannot be fetched, or is none."""
+
+
+class TlsReportError(OperatorError):
+    """A TLS report cannot be handed over."""
+
+
 class DirectoryError(OperatorError):
     """The user directory cannot be read or an entry in it is at fault."""
 
@@ -237,5 +245,38 @@ class MessageGoneError(BackendError):
         self.uid = uid
 
 
+class DestinationError(MailfrontError):
+    """Mail does not get to a destination, or to one of its servers.
+
+    `temporary` tells whether a later attempt may; `status` is the enhanced status code (RFC 3463)
+    that says it to the sender.
+    """
+
+    def __init__(self, what: str, *, temporary: bool, status: str) -> None:
+        super().__init__(what)
+        self.temporary = temporary
+        self.status = status
+
+
+class DnsUnavailableError(DestinationError):
+    """No name server answers, or none that can be believed: nothing is known of a name."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, temporary=True, status="4.4.3")
+
+
 class SubmissionRefusedError(MailfrontError):
     """A message was not taken for sending; the text is for the person who sends it."""
+
+
+class WebServerError(MailfrontError):
+    """A webmail server behind us gave no answer, or none that can be passed on.
+
+    `status` is what the client is told: 502, 503 or 504, or the server's own refusal of a
+    WebSocket, with its `headers`.
+    """
+
+    def __init__(self, what: str, *, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(what)
+        self.status = status
+        self.headers = headers
