@@ -10,16 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailfront.interfaces.message_sink import MailOptions, RecipientOptions
 from mailfront.interfaces.peer import Peer, TlsFacts
+
+_NO_MAIL_OPTIONS = MailOptions()
+_NO_RECIPIENT_OPTIONS = RecipientOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class RelayOffer:
-    """What the servers behind us can do. `size_limit` is in octets, None where there is none."""
+    """What is behind us can do: other servers, or what takes mail here. `size_limit` is in octets,
+    None where there is none; `dsn` is RFC 3461, `require_tls` RFC 8689."""
 
     size_limit: int | None = None
     eight_bit: bool = True
     utf8: bool = True
+    dsn: bool = False
+    require_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,7 @@ class RelayedMail:
 
     sender: str
     size: int | None = None
-    eight_bit: bool = False
-    utf8: bool = False
+    options: MailOptions = _NO_MAIL_OPTIONS
 
 
 class RelayConversation(Protocol):
@@ -65,7 +71,9 @@ class RelayConversation(Protocol):
         """Begin a transaction, giving up one that is under way."""
         ...
 
-    async def recipient(self, address: str) -> RelayAnswer:
+    async def recipient(
+        self, address: str, options: RecipientOptions = _NO_RECIPIENT_OPTIONS
+    ) -> RelayAnswer:
         """Name a recipient."""
         ...
 

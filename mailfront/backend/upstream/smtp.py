@@ -25,6 +25,7 @@ from mailfront.interfaces.mail_relay import (
     RelayedMail,
     RelayOffer,
 )
+from mailfront.interfaces.message_sink import RecipientOptions
 from mailfront.protocol.proxy_header import names_client
 from mailfront.protocol.upstream_smtp import replies
 from mailfront.protocol.upstream_smtp.commands import (
@@ -47,6 +48,7 @@ END_TIMEOUT = 600.0
 # What a server offers is asked again after this time, if no mail has told before.
 OFFER_LASTS = 300.0
 
+_NO_OPTIONS = RecipientOptions()
 _CLOSING = 421
 # It wants us to log in, which no client of ours can mend.
 _WANTS_LOGIN = frozenset({530, 534, 535, 538})
@@ -91,6 +93,8 @@ class SmtpRelay:
             size_limit=max(min(limits), 0) if limits else None,
             eight_bit=all(each.eight_bit for each in known),
             utf8=all(each.utf8 for each in known),
+            dsn=bool(known) and all(each.dsn for each in known),
+            require_tls=bool(known) and all(each.require_tls for each in known),
         )
 
     def conversation(self, client: RelayClient) -> RelayConversation:
@@ -174,10 +178,11 @@ class _Conversation:
         self._under_way = answer.accepts
         return answer
 
-    async def recipient(self, address: str) -> RelayAnswer:
+    async def recipient(self, address: str, options: RecipientOptions = _NO_OPTIONS) -> RelayAnswer:
         """Part of `RelayConversation`."""
         with self._loss("RCPT") as channel:
-            answer = await channel.ask(recipient_command(address), COMMAND_TIMEOUT)
+            command = recipient_command(address, channel.opening.capabilities, options)
+            answer = await channel.ask(command, COMMAND_TIMEOUT)
             return self._judged(answer, 250, 251)
 
     async def data(self) -> RelayAnswer:

@@ -1,7 +1,7 @@
 """What EHLO offers, and the exchange that AUTH begins.
 
-RFC 1870 (SIZE), 2034 (ENHANCEDSTATUSCODES), 2920 (PIPELINING), 3207 (STARTTLS), 4954 (AUTH), 6152
-(8BITMIME), 6531 (SMTPUTF8).
+RFC 1870 (SIZE), 2034 (ENHANCEDSTATUSCODES), 2920 (PIPELINING), 3207 (STARTTLS), 3461 (DSN), 4954
+(AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 8689 (REQUIRETLS).
 """
 
 from __future__ import annotations
@@ -45,12 +45,17 @@ def ehlo_response(
     mechanisms: tuple[str, ...],
     offer: RelayOffer = _EVERYTHING,
 ) -> bytes:
-    """The whole answer to EHLO: STARTTLS only before TLS, AUTH only where a login is possible."""
+    """The whole answer to EHLO: STARTTLS only before TLS, REQUIRETLS only within it (RFC 8689
+    section 2), AUTH only where a login is possible."""
     keywords = [f"SIZE {size_limit(settings, offer)}"]
     if offer.eight_bit:
         keywords.append("8BITMIME")
     if offer.utf8:
         keywords.append("SMTPUTF8")
+    if offer.dsn:
+        keywords.append("DSN")
+    if offer.require_tls and tls:
+        keywords.append("REQUIRETLS")
     keywords += ["PIPELINING", "ENHANCEDSTATUSCODES"]
     if settings.tls_available and not tls:
         keywords.append("STARTTLS")

@@ -18,7 +18,12 @@ from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
 from mailfront.interfaces.mail_relay import RelayOffer
-from mailfront.interfaces.message_sink import Destination, Envelope, MessageSink
+from mailfront.interfaces.message_sink import (
+    Destination,
+    Envelope,
+    MessageSink,
+    RecipientOptions,
+)
 from mailfront.observability.connection_record import quoted
 from mailfront.protocol.smtp import reply, trace
 from mailfront.protocol.smtp.address import Mailbox
@@ -30,7 +35,7 @@ _log = logging.getLogger("mailfront.smtp")
 # A header section beyond this is not looked at: no honest one is longer.
 HEADER_LIMIT = 256 * 1024
 NO_PARAMETERS = MailParameters()
-_EVERYTHING = RelayOffer()
+NO_OPTIONS = RecipientOptions()
 
 
 class Reception:
@@ -45,6 +50,7 @@ class Reception:
         self.settings = settings
         self.sink = sink
         self._on_counter = on_counter
+        self._offer = RelayOffer(dsn=settings.honours_dsn, require_tls=settings.honours_require_tls)
 
     def count(self, event: str) -> None:
         """Count `event` under the name of the port's role."""
@@ -52,7 +58,7 @@ class Reception:
 
     async def offer(self) -> RelayOffer:
         """What EHLO may promise."""
-        return _EVERYTHING
+        return self._offer
 
     async def handle_MAIL(  # noqa: N802
         self,
@@ -63,7 +69,9 @@ class Reception:
         """Judge a sender; None is the null reverse-path."""
         return reply.SENDER_OK
 
-    async def handle_RCPT(self, session: SessionFacts, recipient: Mailbox) -> Reply:  # noqa: N802
+    async def handle_RCPT(  # noqa: N802
+        self, session: SessionFacts, recipient: Mailbox, options: RecipientOptions = NO_OPTIONS
+    ) -> Reply:
         """Judge a recipient. Raises `DirectoryUnavailableError` if that is not possible now."""
         match await self.sink.destination(str(recipient)):
             case Destination.LOCAL:
@@ -99,7 +107,13 @@ class Reception:
             return reply.MAIL_LOOP
         message.prefix = prefix
         user = session.identity.user if session.identity is not None else None
-        envelope = Envelope(transaction.mail_from or "", recipients, user)
+        envelope = Envelope(
+            transaction.mail_from or "",
+            recipients,
+            user,
+            transaction.options,
+            transaction.recipient_options,
+        )
         answer = await self._hand_over(envelope, message, identifier)
         if answer.code == reply.OK.code and _log.isEnabledFor(logging.INFO):
             _log.info(

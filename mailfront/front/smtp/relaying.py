@@ -15,7 +15,7 @@ from mailfront.errors import BackendError
 from mailfront.front.smtp.data_transfer import DataTransfer
 from mailfront.front.smtp.extensions import size_limit
 from mailfront.front.smtp.incoming import IncomingMessage
-from mailfront.front.smtp.reception import HEADER_LIMIT, NO_PARAMETERS, Reception
+from mailfront.front.smtp.reception import HEADER_LIMIT, NO_OPTIONS, NO_PARAMETERS, Reception
 from mailfront.front.smtp.settings import SmtpSettings
 from mailfront.front.smtp.submission import SubmissionReception
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
@@ -27,7 +27,7 @@ from mailfront.interfaces.mail_relay import (
     RelayedMail,
     RelayOffer,
 )
-from mailfront.interfaces.message_sink import MessageSink
+from mailfront.interfaces.message_sink import MessageSink, RecipientOptions
 from mailfront.observability.connection_record import quoted
 from mailfront.protocol.smtp import reply
 from mailfront.protocol.smtp.address import Mailbox
@@ -151,21 +151,20 @@ class Relaying(Reception):
         answer = await super().handle_MAIL(session, sender, parameters)
         if answer.code != reply.SENDER_OK.code:
             return answer
-        mail = RelayedMail(
-            "" if sender is None else str(sender),
-            parameters.size,
-            parameters.eight_bit,
-            parameters.smtputf8,
-        )
+        sender_address = "" if sender is None else str(sender)
+        mail = RelayedMail(sender_address, parameters.size, parameters.options)
         try:
             return passed(await self._conversation(session).mail(mail))
         except BackendError:
             return reply.RELAY_UNAVAILABLE
 
-    async def handle_RCPT(self, session: SessionFacts, recipient: Mailbox) -> Reply:  # noqa: N802
+    async def handle_RCPT(  # noqa: N802
+        self, session: SessionFacts, recipient: Mailbox, options: RecipientOptions = NO_OPTIONS
+    ) -> Reply:
         """Let the server behind judge a recipient."""
         try:
-            return passed(await self._open_conversation(session).recipient(str(recipient)))
+            conversation = self._open_conversation(session)
+            return passed(await conversation.recipient(str(recipient), options))
         except BackendError:
             return reply.RELAY_LOST
 

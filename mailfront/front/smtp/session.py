@@ -25,24 +25,24 @@ from mailfront.errors import (
 from mailfront.front.settings import HTTP_VERBS
 from mailfront.front.smtp.connection import SmtpConnection
 from mailfront.front.smtp.data_transfer import DataTransfer
-from mailfront.front.smtp.extensions import ehlo_response, size_limit
+from mailfront.front.smtp.envelope_commands import read_mail, read_recipient
+from mailfront.front.smtp.extensions import ehlo_response
 from mailfront.front.smtp.incoming import IncomingMessage
 from mailfront.front.smtp.login import SmtpLogin
-from mailfront.front.smtp.reception import Reception
+from mailfront.front.smtp.reception import NO_OPTIONS, Reception
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
 from mailfront.interfaces.authenticator import Authenticator
 from mailfront.interfaces.peer import TlsFacts
 from mailfront.interfaces.tasks import run_at_once, run_until_it_waits
 from mailfront.protocol.smtp import reply
-from mailfront.protocol.smtp.address import is_hello_name, parse_forward_path, parse_reverse_path
+from mailfront.protocol.smtp.address import is_hello_name
 from mailfront.protocol.smtp.commands import (
     AUTH_LINE_LIMIT,
     COMMANDS,
     EXTENDED_LINE_LIMIT,
     Command,
 )
-from mailfront.protocol.smtp.parameters import parse_mail_parameters, parse_recipient_parameters
 from mailfront.protocol.smtp.reply import Reply
 
 _log = logging.getLogger("mailfront.smtp")
@@ -277,56 +277,30 @@ class SmtpSession(SmtpConnection):
 
     async def smtp_MAIL(self, arg: str | None) -> None:
         """RFC 5321 section 4.1.1.2."""
-        path = self._strip_command_keyword("FROM:", arg or "")
-        if path is None:
-            self.send(reply.MAIL_SYNTAX)
+        command = read_mail(arg or "", self.facts, self.transaction, self.settings)
+        if isinstance(command, Reply):
+            self.send(command)
             return
-        if self.transaction.mail_from is not None:
-            self.send(reply.MAIL_ALREADY)
-            return
-        sender, rest = parse_reverse_path(path)
-        if rest and not self.facts.extended_smtp:
-            self.send(reply.PARAMETERS_NEED_EHLO)
-            return
-        offer = self.facts.offer
-        parameters = parse_mail_parameters(
-            rest,
-            auth=self.facts.identity is not None,
-            utf8=offer.utf8,
-            eight_bit=offer.eight_bit,
-        )
-        if parameters.size is not None and parameters.size > size_limit(self.settings, offer):
-            self.send(reply.MESSAGE_TOO_LARGE)
-            return
-        if sender is not None and not sender.is_ascii and not parameters.smtputf8:
-            self.send(reply.INTERNATIONAL_ADDRESS)
-            return
+        sender, parameters = command.sender, command.parameters
         answer = await self.reception.handle_MAIL(self.facts, sender, parameters)
         if answer.code == reply.SENDER_OK.code:
             self.transaction.mail_from = "" if sender is None else str(sender)
-            self.transaction.smtp_utf8 = parameters.smtputf8
+            self.transaction.options = parameters.options
+            self.transaction.smtp_utf8 = parameters.options.utf8
         self.send(answer)
 
     async def smtp_RCPT(self, arg: str | None) -> None:
         """RFC 5321 section 4.1.1.3."""
-        path = self._strip_command_keyword("TO:", arg or "")
-        if path is None:
-            self.send(reply.RCPT_SYNTAX)
+        command = read_recipient(arg or "", self.facts, self.transaction, self.settings)
+        if isinstance(command, Reply):
+            self.send(command)
             return
-        if self.transaction.mail_from is None:
-            self.send(reply.MAIL_FIRST)
-            return
-        recipient, rest = parse_forward_path(path, self.settings.domain or self.hostname)
-        parse_recipient_parameters(rest)
-        if not recipient.is_ascii and not self.transaction.smtp_utf8:
-            self.send(reply.INTERNATIONAL_ADDRESS)
-            return
-        if len(self.transaction.rcpt_tos) >= self.settings.recipient_limit:
-            self.send(reply.TOO_MANY_RECIPIENTS)
-            return
-        answer = await self.reception.handle_RCPT(self.facts, recipient)
+        address = str(command.recipient)
+        answer = await self.reception.handle_RCPT(self.facts, command.recipient, command.options)
         if 200 <= answer.code < 300:
-            self.transaction.rcpt_tos.append(str(recipient))
+            self.transaction.rcpt_tos.append(address)
+            if command.options != NO_OPTIONS:
+                self.transaction.recipient_options[address] = command.options
         elif answer.code >= 500:
             # What may be taken later tells nothing about who sends it.
             self._refused_recipients += 1

@@ -29,7 +29,8 @@ class SmtpSettings:
     connection has TLS from the start and nothing is offered. `tls_ready` tells whether there is a
     certificate for STARTTLS at this moment, for one on a token may be away. `login` says how users
     log in. Times are in seconds, sizes in octets. `spool_directory` holds messages beyond
-    `memory_limit` while they come in (None: the system's temporary directory).
+    `memory_limit` while they come in (None: the system's temporary directory). `honours_dsn` and
+    `honours_require_tls` say that what takes the mail here does as RFC 3461 and RFC 8689 demand.
     """
 
     hostname: str
@@ -51,3 +52,5 @@ class SmtpSettings:
     refused_recipient_limit: int = 100
     memory_limit: int = 1024 * 1024
     tls_ready: Callable[[], bool] = always
+    honours_dsn: bool = False
+    honours_require_tls: bool = False

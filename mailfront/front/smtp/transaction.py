@@ -12,6 +12,7 @@ from aiosmtpd.smtp import Envelope, Session
 
 from mailfront.interfaces.authenticator import Identity
 from mailfront.interfaces.mail_relay import RelayClient, RelayConversation, RelayOffer
+from mailfront.interfaces.message_sink import MailOptions, RecipientOptions
 from mailfront.interfaces.peer import Peer, TlsFacts
 from mailfront.protocol.smtp.trace import protocol_name
 
@@ -41,4 +42,10 @@ class SessionFacts(Session):
 
 class Transaction(Envelope):
     """`mail_from` is None before MAIL, empty for the null reverse-path; `rcpt_tos` are the
-    accepted recipients."""
+    accepted recipients. `options` are what MAIL said, `recipient_options` what RCPT said of those
+    recipients of whom it said anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options = MailOptions()
+        self.recipient_options: dict[str, RecipientOptions] = {}

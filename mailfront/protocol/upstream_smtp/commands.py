@@ -1,8 +1,8 @@
 """The commands and the data that a mail transaction sends to a server behind us.
 
 Each is made anew from what was parsed: no octet of a client's command goes on as it came. RFC 5321
-sections 3.3 and 4.5.2, RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 4954 section
-5 (AUTH=).
+sections 3.3 and 4.5.2, RFC 1870 (SIZE), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
+RFC 8689 (REQUIRETLS), RFC 4954 section 5 (AUTH=).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 
 from mailfront.errors import UpstreamMailError
 from mailfront.interfaces.mail_relay import RelayedMail
+from mailfront.interfaces.message_sink import RecipientOptions
 from mailfront.protocol.upstream_smtp.opening import Capabilities, xtext
 
 RSET = b"RSET\r\n"
@@ -18,6 +19,7 @@ DATA = b"DATA\r\n"
 QUIT = b"QUIT\r\n"
 # What the trace fields that we add may take.
 TRACE_ALLOWANCE = 2048
+_NO_OPTIONS = RecipientOptions()
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -29,22 +31,39 @@ def mail_command(mail: RelayedMail, offered: Capabilities, submitter: str = "") 
     words = [f"MAIL FROM:<{_checked(mail.sender)}>"]
     if mail.size is not None and offered.size:
         words.append(f"SIZE={mail.size + TRACE_ALLOWANCE}")
-    if mail.eight_bit:
-        if not offered.eight_bit:
-            raise UpstreamMailError("it does not take 8BITMIME, which the mail needs")
+    options = mail.options
+    if options.eight_bit:
+        _require("8BITMIME", offered=offered.eight_bit)
         words.append("BODY=8BITMIME")
-    if mail.utf8:
-        if not offered.utf8:
-            raise UpstreamMailError("it does not take SMTPUTF8, which the mail needs")
+    if options.utf8:
+        _require("SMTPUTF8", offered=offered.utf8)
         words.append("SMTPUTF8")
+    if options.require_tls:
+        _require("REQUIRETLS", offered=offered.require_tls)
+        words.append("REQUIRETLS")
+    if options.return_content or options.envelope_id:
+        _require("DSN", offered=offered.dsn)
+    if options.return_content:
+        words.append(f"RET={options.return_content}")
+    if options.envelope_id:
+        words.append(f"ENVID={_checked(options.envelope_id)}")
     if submitter and offered.auth:
         words.append(f"AUTH={xtext(submitter)}")
     return f"{' '.join(words)}\r\n".encode()
 
 
-def recipient_command(address: str) -> bytes:
-    """Return the RCPT command."""
-    return f"RCPT TO:<{_checked(address)}>\r\n".encode()
+def recipient_command(
+    address: str, offered: Capabilities, options: RecipientOptions = _NO_OPTIONS
+) -> bytes:
+    """Return the RCPT command. Raises `UpstreamMailError` as `mail_command`."""
+    words = [f"RCPT TO:<{_checked(address)}>"]
+    if options != _NO_OPTIONS:
+        _require("DSN", offered=offered.dsn)
+    if options.notify:
+        words.append(f"NOTIFY={','.join(sorted(options.notify))}")
+    if options.original:
+        words.append(f"ORCPT={_checked(options.original)}")
+    return f"{' '.join(words)}\r\n".encode()
 
 
 class DataStuffing:
@@ -74,6 +93,11 @@ class DataStuffing:
     def end(self) -> bytes:
         """Return what ends the data."""
         return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"
+
+
+def _require(extension: str, *, offered: bool) -> None:
+    if not offered:
+        raise UpstreamMailError(f"it does not take {extension}, which the mail needs")
 
 
 def _checked(address: str) -> str:

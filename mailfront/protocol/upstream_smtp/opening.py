@@ -30,6 +30,9 @@ class Capabilities:
     size_limit: int = 0
     eight_bit: bool = False
     utf8: bool = False
+    dsn: bool = False
+    require_tls: bool = False
+    chunking: bool = False
     auth: bool = False
     xclient: frozenset[str] = frozenset()
 
@@ -45,6 +48,9 @@ def capabilities_of(answer: RelayAnswer) -> Capabilities:
         size_limit=int(limit[0]) if limit and _SIZE.fullmatch(limit[0]) else 0,
         eight_bit="8BITMIME" in offered,
         utf8="SMTPUTF8" in offered,
+        dsn="DSN" in offered,
+        require_tls="REQUIRETLS" in offered,
+        chunking="CHUNKING" in offered,
         auth="AUTH" in offered,
         xclient=frozenset(offered.get("XCLIENT", ())),
     )

@@ -10,7 +10,7 @@ import pytest
 
 from mailfront.errors import BackendError
 from mailfront.front.smtp import Role, SmtpSettings
-from mailfront.front.smtp.reception import HEADER_LIMIT
+from mailfront.front.smtp.reception import HEADER_LIMIT, NO_OPTIONS
 from mailfront.interfaces.mail_relay import (
     RelayAnswer,
     RelayClient,
@@ -18,6 +18,7 @@ from mailfront.interfaces.mail_relay import (
     RelayedMail,
     RelayOffer,
 )
+from mailfront.interfaces.message_sink import MailOptions, RecipientOptions
 from tests.support.smtp_session import ALICE, BOB, PASSWORD, TLS, SmtpConversation
 
 OK = RelayAnswer(250, ("2.1.0 theirs",))
@@ -32,6 +33,7 @@ class Behind:
     offered: RelayOffer = field(default_factory=RelayOffer)
     answers: dict[str, RelayAnswer | Exception] = field(default_factory=dict)
     clients: list[RelayClient] = field(default_factory=list)
+    options: dict[str, RecipientOptions] = field(default_factory=dict)
     asked: list[object] = field(default_factory=list)
     content: bytes = b""
     finished: list[bytes] = field(default_factory=list)
@@ -49,8 +51,9 @@ class Behind:
         self.asked.append(mail)
         return self._answer("mail", OK)
 
-    async def recipient(self, address: str) -> RelayAnswer:
+    async def recipient(self, address: str, options: RecipientOptions = NO_OPTIONS) -> RelayAnswer:
         self.asked.append(address)
+        self.options[address] = options
         return self._answer(address, OK)
 
     async def data(self) -> RelayAnswer:
@@ -119,7 +122,7 @@ async def test_the_answers_are_theirs_in_order_and_nothing_is_stored_here() -> N
         "250 2.0.0 queued as 4711", "221 2.0.0 Goodbye",
     ]  # fmt: skip
     assert behind.asked == [
-        RelayedMail("x@y.example", 10, eight_bit=True), "no@example.test", BOB,
+        RelayedMail("x@y.example", 10, MailOptions(eight_bit=True)), "no@example.test", BOB,
     ]  # fmt: skip
     [content] = behind.finished
     assert content.startswith(b"Received: from client.example ([192.0.2.7])\r\n")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mailfront.errors import UpstreamMailError
 from mailfront.interfaces.mail_relay import RelayedMail
+from mailfront.interfaces.message_sink import MailOptions, RecipientOptions
 from mailfront.protocol.smtp.data_reader import DataReader
 from mailfront.protocol.upstream_smtp.commands import (
     TRACE_ALLOWANCE,
@@ -20,38 +21,65 @@ from mailfront.protocol.upstream_smtp.commands import (
 from mailfront.protocol.upstream_smtp.opening import Capabilities
 
 NOTHING = Capabilities()
-ALL = Capabilities(size=True, eight_bit=True, utf8=True, auth=True)
+ALL = Capabilities(size=True, eight_bit=True, utf8=True, auth=True, dsn=True, require_tls=True)
 
 
 def test_mail_has_the_parameters_that_are_offered() -> None:
-    mail = RelayedMail("alice@example.test", 1000, eight_bit=True, utf8=True)
+    options = MailOptions(
+        eight_bit=True, utf8=True, require_tls=True, return_content="HDRS", envelope_id="a+2Bb"
+    )
+    mail = RelayedMail("alice@example.test", 1000, options)
     assert mail_command(mail, ALL, "al+ice@example.test") == (
-        b"MAIL FROM:<alice@example.test> SIZE=%d BODY=8BITMIME SMTPUTF8 "
-        b"AUTH=al+2Bice@example.test\r\n" % (1000 + TRACE_ALLOWANCE)
+        b"MAIL FROM:<alice@example.test> SIZE=%d BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=HDRS "
+        b"ENVID=a+2Bb AUTH=al+2Bice@example.test\r\n" % (1000 + TRACE_ALLOWANCE)
     )
     assert mail_command(RelayedMail("", 1000), NOTHING, "alice") == b"MAIL FROM:<>\r\n"
 
 
 @pytest.mark.parametrize(
-    "mail", [RelayedMail("a@b.test", eight_bit=True), RelayedMail("a@b.test", utf8=True)]
+    "options",
+    [
+        MailOptions(eight_bit=True),
+        MailOptions(utf8=True),
+        MailOptions(require_tls=True),
+        MailOptions(return_content="FULL"),
+        MailOptions(envelope_id="x"),
+    ],
 )
-def test_mail_that_needs_what_is_not_offered_does_not_go(mail: RelayedMail) -> None:
+def test_mail_that_needs_what_is_not_offered_does_not_go(options: MailOptions) -> None:
     with pytest.raises(UpstreamMailError):
-        mail_command(mail, NOTHING)
+        mail_command(RelayedMail("a@b.test", options=options), NOTHING)
+
+
+@pytest.mark.parametrize(
+    "options", [RecipientOptions(frozenset({"NEVER"})), RecipientOptions(original="rfc822;x")]
+)
+def test_a_recipient_of_whom_more_is_said_than_is_offered_does_not_go(
+    options: RecipientOptions,
+) -> None:
+    with pytest.raises(UpstreamMailError):
+        recipient_command("a@b.test", NOTHING, options)
 
 
 @pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x7f"])
 def test_an_address_never_becomes_two_commands(character: str) -> None:
     address = f"a{character}b@example.test"
     with pytest.raises(UpstreamMailError):
-        recipient_command(address)
+        recipient_command(address, ALL)
     with pytest.raises(UpstreamMailError):
         mail_command(RelayedMail(address), ALL)
 
 
 def test_a_recipient_is_named() -> None:
-    assert recipient_command('"a b"@example.test') == b'RCPT TO:<"a b"@example.test>\r\n'
-    assert recipient_command("ü@example.test") == "RCPT TO:<ü@example.test>\r\n".encode()
+    assert recipient_command('"a b"@example.test', NOTHING) == b'RCPT TO:<"a b"@example.test>\r\n'
+    assert recipient_command("ü@example.test", NOTHING) == "RCPT TO:<ü@example.test>\r\n".encode()
+
+
+def test_a_recipient_is_named_with_what_was_said_of_it() -> None:
+    options = RecipientOptions(frozenset({"SUCCESS", "DELAY"}), "rfc822;a+2Bb@x")
+    assert recipient_command("a@b.test", ALL, options) == (
+        b"RCPT TO:<a@b.test> NOTIFY=DELAY,SUCCESS ORCPT=rfc822;a+2Bb@x\r\n"
+    )
 
 
 @given(
