@@ -90,6 +90,11 @@ class ServerRoot:
         return self.path / "store"
 
     @property
+    def queue_directory(self) -> Path:
+        """Mail that waits to be delivered to other servers."""
+        return self.path / "queue"
+
+    @property
     def log_directory(self) -> Path:
         """Where log files go, if any."""
         return self.path / "log"

@@ -52,7 +52,8 @@ _NO_RECIPIENT_OPTIONS = RecipientOptions()
 class Envelope:
     """The envelope of one message: `sender` is empty for the null reverse-path (RFC 5321 4.5.5).
 
-    `recipient_options` holds only recipients of whom something was said.
+    `recipient_options` holds only recipients of whom something was said. `identifier` is the name
+    that the sending client was told, empty for none; it is never used twice.
     """
 
     sender: str
@@ -60,6 +61,7 @@ class Envelope:
     authenticated_user: str | None = None
     options: MailOptions = _NO_MAIL_OPTIONS
     recipient_options: Mapping[str, RecipientOptions] = field(default_factory=dict)
+    identifier: str = ""
 
     def options_of(self, recipient: str) -> RecipientOptions:
         """What was said of a recipient."""
