@@ -29,7 +29,7 @@ VERIFY_FAIL_IF_NO_PEER_CERT = 2
 TICKET_SUCCESS, TICKET_SUCCESS_RENEW = 5, 6
 TICKET_IGNORE_RENEW, TICKET_USE, TICKET_USE_RENEW = 2, 3, 4
 
-_PURPOSE_SSL_CLIENT = 1
+PURPOSE_SSL_CLIENT, PURPOSE_SSL_SERVER = 1, 2
 # An intermediate may be trusted by itself, without its root.
 _FLAG_PARTIAL_CHAIN = 0x80000
 # 112 bits: no RSA below 2048, no SHA-1 signatures (SSL_CTX_set_security_level(3)).
@@ -143,7 +143,14 @@ class TrustStore:
                 library.X509_STORE_add_cert(self._pointer, certificate)
         library.ERR_clear_error()
 
-    def verify(self, leaf: bytes, presented: Sequence[bytes], now: int) -> PathResult | None:
+    def verify(
+        self,
+        leaf: bytes,
+        presented: Sequence[bytes],
+        now: int,
+        *,
+        purpose: int = PURPOSE_SSL_CLIENT,
+    ) -> PathResult | None:
         """Find and judge a path from `leaf` over `presented` to an anchor, at the time `now`
         (seconds since 1970). None if OpenSSL cannot read the leaf."""
         library = _library()
@@ -162,7 +169,7 @@ class TrustStore:
                 return PathResult(X509_V_ERR_UNSPECIFIED, "OpenSSL cannot verify", 0)
             rules = library.X509_STORE_CTX_get0_param(judging)
             library.X509_VERIFY_PARAM_set_flags(rules, _FLAG_PARTIAL_CHAIN)
-            library.X509_VERIFY_PARAM_set_purpose(rules, _PURPOSE_SSL_CLIENT)
+            library.X509_VERIFY_PARAM_set_purpose(rules, purpose)
             library.X509_VERIFY_PARAM_set_depth(rules, _DEEPEST)
             library.X509_VERIFY_PARAM_set_auth_level(rules, _AUTHENTICATION_LEVEL)
             library.X509_VERIFY_PARAM_set_time(rules, now)
@@ -230,7 +237,8 @@ def set_result(judging: int, error: int) -> None:
 
 
 def peer_chain(connection: int) -> tuple[bytes, ...]:
-    """What the client sent behind its own certificate; empty in a resumed session."""
+    """What a client sent behind its own certificate, or a server with its own before the rest;
+    empty in a resumed session."""
     return _ders(_library().SSL_get_peer_cert_chain(connection))
 
 
