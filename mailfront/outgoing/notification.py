@@ -148,7 +148,7 @@ def _text(notification: Notification, actions: Sequence[Report]) -> str:
             if each.action is action:
                 answer = _shown(each.text, utf8=notification.utf8)
                 host = f" ({each.remote_host})" if each.remote_host else ""
-                lines.append(f"  <{each.address}>{host}{': ' if answer else ''}")
+                lines.append(f"  <{each.address}>{host}{':' if answer else ''}")
                 lines += [f"    {answer[at : at + 70]}" for at in range(0, len(answer), 70)]
     return "\r\n".join([*lines, ""])
 

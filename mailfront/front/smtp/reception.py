@@ -113,6 +113,7 @@ class Reception:
             user,
             transaction.options,
             transaction.recipient_options,
+            identifier,
         )
         answer = await self._hand_over(envelope, message, identifier)
         if answer.code == reply.OK.code and _log.isEnabledFor(logging.INFO):

@@ -30,7 +30,8 @@ class SmtpSettings:
     certificate for STARTTLS at this moment, for one on a token may be away. `login` says how users
     log in. Times are in seconds, sizes in octets. `spool_directory` holds messages beyond
     `memory_limit` while they come in (None: the system's temporary directory). `honours_dsn` and
-    `honours_require_tls` say that what takes the mail here does as RFC 3461 and RFC 8689 demand.
+    `honours_require_tls` say that what takes the mail here does as RFC 3461 and RFC 8689 demand;
+    `sends` that it takes mail of our users to other domains.
     """
 
     hostname: str
@@ -54,3 +55,4 @@ class SmtpSettings:
     tls_ready: Callable[[], bool] = always
     honours_dsn: bool = False
     honours_require_tls: bool = False
+    sends: bool = False

@@ -21,7 +21,7 @@ from mailfront.front.smtp.reception import HEADER_LIMIT, NO_PARAMETERS, Receptio
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.spool import SpooledMessage
 from mailfront.front.smtp.transaction import SessionFacts
-from mailfront.interfaces.message_sink import Destination, Envelope, MessageSink
+from mailfront.interfaces.message_sink import Destination, Envelope, MailOptions, MessageSink
 from mailfront.protocol.mail_address import canonical_address
 from mailfront.protocol.smtp import reply, trace
 from mailfront.protocol.smtp.address import Mailbox, parse_address
@@ -59,8 +59,8 @@ class SubmissionReception(Reception):
         return reply.SENDER_NOT_OWNED
 
     def foreign_recipient(self) -> Reply:
-        """The refusal of a recipient in a domain that is not ours."""
-        return reply.NO_OUTGOING_MAIL
+        """What a recipient in a domain that is not ours is answered."""
+        return reply.RECIPIENT_OK if self.settings.sends else reply.NO_OUTGOING_MAIL
 
     def missing_fields(self, facts: trace.HeaderFacts, identifier: str, time: datetime) -> bytes:
         """Date and Message-ID where the user agent left them out."""
@@ -92,7 +92,10 @@ class WebmailSubmission:
             hostname, identifier, now
         ) + trace.completing_fields(facts, identifier, hostname, now)
         try:
-            await self._sink.accept(Envelope(user, accepted, user), spooled)
+            addresses_are_ascii = all(map(str.isascii, (user, *accepted)))
+            options = MailOptions(eight_bit=not message.isascii(), utf8=not addresses_are_ascii)
+            envelope = Envelope(user, accepted, user, options, identifier=identifier)
+            await self._sink.accept(envelope, spooled)
         except BackendError as failure:
             _log.error("message=%s not stored: %s", identifier, failure)
             raise SubmissionRefusedError(
@@ -143,8 +146,6 @@ class WebmailSubmission:
             ) from failure
         if destination is Destination.UNKNOWN_USER:
             raise SubmissionRefusedError(f"There is no user {recipient} here.")
-        if destination is Destination.FOREIGN:
-            raise SubmissionRefusedError(
-                f"This server does not send mail to other domains yet: {recipient}"
-            )
+        if destination is Destination.FOREIGN and not self._settings.sends:
+            raise SubmissionRefusedError(f"This server sends no mail to other domains: {recipient}")
         return recipient
