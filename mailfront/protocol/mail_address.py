@@ -20,7 +20,8 @@ MAXIMUM_ADDRESS_OCTETS = 254
 
 _MAXIMUM_TEXT = 1024
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+")
+# What an atom cannot hold: naming what it can, up to U+10FFFF, takes ten times as long to compile.
+_ATOM = re.compile(r'[^\x00- "(),.:;<>@\[\\\]\x7f]+')
 # What nearly every address looks like; it is its own canonical spelling.
 _CANONICAL = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"

@@ -18,11 +18,14 @@ MAXIMUM_LOCAL_PART = 64
 MAXIMUM_DOMAIN = 255
 MAXIMUM_PATH = 256
 
-_NON_ASCII = "\u0080-\U0010ffff"
-_ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_NON_ASCII}-]+"
+# Every octet beyond ASCII is allowed (RFC 6531). The classes name what is not: those that name
+# ranges up to U+10FFFF take ten times as long to compile, at each start.
+_ATOM = r'[^\x00- "(),.:;<>@\[\\\]\x7f]+'
 _DOT_STRING = rf"{_ATOM}(?:\.{_ATOM})*"
-_QUOTED_STRING = rf'"(?:[ !#-\[\]-~{_NON_ASCII}]|\\[ -~])*"'
-_LABEL = rf"[A-Za-z0-9{_NON_ASCII}](?:[A-Za-z0-9{_NON_ASCII}-]{{0,61}}[A-Za-z0-9{_NON_ASCII}])?"
+_QUOTED_STRING = r'"(?:[^\x00-\x1f"\\\x7f]|\\[ -~])*"'
+_LETTER_OR_DIGIT = r"[^\x00-/:-@\[-`{-\x7f]"
+_IN_LABEL = r"[^\x00-,./:-@\[-`{-\x7f]"
+_LABEL = rf"{_LETTER_OR_DIGIT}(?:{_IN_LABEL}{{0,61}}{_LETTER_OR_DIGIT})?"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
 _LITERAL = r"\[[A-Za-z0-9:.]{1,64}\]"
 _PATH = re.compile(

@@ -19,9 +19,7 @@ from mailfront.interfaces.message_sink import MailOptions, RecipientOptions
 LONGEST_ORIGINAL = 500
 LONGEST_ENVELOPE_ID = 100
 
-_PARAMETER = re.compile(
-    r"(?P<keyword>[A-Za-z0-9][A-Za-z0-9-]*)(?:=(?P<value>[!-<>-~\u0080-\U0010ffff]+))?"
-)
+_PARAMETER = re.compile(r"(?P<keyword>[A-Za-z0-9][A-Za-z0-9-]*)(?:=(?P<value>[^\x00- =\x7f]+))?")
 _SIZE = re.compile(r"[0-9]{1,20}")
 # RFC 3461 section 4.
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")
