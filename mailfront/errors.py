@@ -202,7 +202,12 @@ class ProxyHeaderError(PeerError):
 
 
 class UpstreamTlsError(PeerError):
-    """TLS with an upstream does not come about, or its certificate is not to be trusted."""
+    """TLS with an upstream does not come about, or its certificate is not to be trusted: then
+    `verify_code` is OpenSSL's X509_V_ERR_ code, else 0."""
+
+    def __init__(self, what: str, *, verify_code: int = 0) -> None:
+        super().__init__(what)
+        self.verify_code = verify_code
 
 
 class UpstreamLoginError(PeerError):
@@ -265,6 +270,27 @@ class DnsUnavailableError(DestinationError):
         super().__init__(what, temporary=True, status="4.4.3")
 
 
+class RoutingError(MailfrontError):
+    """No rewrite rule leads a domain to a channel that delivers; the text is for the log."""
+
+
+class ServerRefusalError(DestinationError):
+    """A server answers that it does not serve us: its reply's `code` and `lines`."""
+
+    def __init__(self, what: str, *, code: int, lines: tuple[str, ...], status: str = "") -> None:
+        super().__init__(what, temporary=code < 500, status=status)
+        self.code = code
+        self.lines = lines
+
+
+class ServerTlsError(DestinationError):
+    """The TLS with a server is not what is demanded; `result` is RFC 8460's word for it."""
+
+    def __init__(self, what: str, *, result: str) -> None:
+        super().__init__(what, temporary=True, status="4.7.5")
+        self.result = result
+
+
 class SubmissionRefusedError(MailfrontError):
     """A message was not taken for sending; the text is for the person who sends it."""
 
@@ -276,7 +302,9 @@ class WebServerError(MailfrontError):
     WebSocket, with its `headers`.
     """
 
-    def __init__(self, what: str, *, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self, what: str, *, status: int, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         super().__init__(what)
         self.status = status
         self.headers = headers

@@ -36,6 +36,12 @@ class Channel:
     attempts, the last one repeating; `notices` the ages of a message at which its sender is told
     that it still waits, the last one being when it is given up. `credentials` is the path of the
     file with the client's login, `client_certificate` a nickname; both empty for none.
+    `source_block_limit` is in octets: the largest message taken from clients on this channel.
+
+    Of clients: `submission` says that users send mail here; `tls_switch` and `sasl_switch` name the
+    channel that a connection moves to by TLS or a login; `switches` and `switched_to` tell whether
+    it may move away from here, and to here, by the client's address. `sends` says that it is SMTP
+    that mail leaves by; a channel that neither sends nor is local delivers nothing here.
     """
 
     name: str
@@ -58,3 +64,6 @@ class Channel:
     credentials: str = ""
     client_certificate: str = ""
     submission: bool = False
+    sends: bool = True
+    switches: bool = False
+    switched_to: bool = True
