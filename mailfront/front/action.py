@@ -8,6 +8,7 @@ from typing import Protocol
 from mailfront.front.login_channel import LoginChannel
 from mailfront.interfaces.authenticator import Refusal
 from mailfront.interfaces.credentials import ScramVerifier
+from mailfront.interfaces.forwarded_client import ForwardedClient
 from mailfront.protocol import sasl
 
 
@@ -61,7 +62,14 @@ class SecurityEvent:
     text: str
 
 
-Action = Send | StartTls | Ask | AskForHolder | HandOver | Close | SecurityEvent
+@dataclass(frozen=True, slots=True)
+class Told:
+    """From now on the client is the one of whom a front end before us tells."""
+
+    client: ForwardedClient
+
+
+Action = Send | StartTls | Ask | AskForHolder | HandOver | Close | SecurityEvent | Told
 
 
 class FrontState(Protocol):

@@ -16,16 +16,22 @@ _USUAL_KIND = "tls-exporter"
 
 
 def channel_of(
-    transport: UpgradableTransport, service: str, authenticator: Authenticator, *, binding: bool
+    transport: UpgradableTransport,
+    service: str,
+    authenticator: Authenticator,
+    *,
+    binding: bool,
+    is_front_end: bool = False,
 ) -> LoginChannel:
     """Return what `transport` has agreed on; channel binding is looked for only if `binding`."""
     facts = transport.tls_facts
     if facts is None:
-        return CLEAR
+        return LoginChannel(is_front_end=True) if is_front_end else CLEAR
     certificate = facts.client_certificate is not None and authenticator.accepts_certificate(
         LoginClient(service, transport.peer, "", facts.client_certificate)
     )
     bound = binding and facts.version == _BINDING_SINCE
     if bound and transport.channel_binding(_USUAL_KIND) is None:
         bound = False
-    return LoginChannel(facts.bits, certificate, transport.channel_binding if bound else None)
+    channel_binding = transport.channel_binding if bound else None
+    return LoginChannel(facts.bits, certificate, channel_binding, is_front_end)

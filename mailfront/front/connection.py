@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from secrets import token_urlsafe
 from typing import Any, cast
 
 from mailfront.errors import PeerError, ServerStoppingError
@@ -25,6 +27,7 @@ from mailfront.front.action import (
     SecurityEvent,
     Send,
     StartTls,
+    Told,
 )
 from mailfront.front.agreed_channel import channel_of
 from mailfront.front.login_channel import LoginChannel
@@ -32,11 +35,13 @@ from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Authenticator, Identity, LoginClient, Refusal
 from mailfront.interfaces.backend import LOGOUT, AuthenticatedSession, Backend
 from mailfront.interfaces.credentials import (
+    BearerCredentials,
     PasswordCredentials,
     ScramVerifier,
     VerifierRequest,
 )
-from mailfront.interfaces.peer import TlsFacts
+from mailfront.interfaces.forwarded_client import NOTHING_TOLD
+from mailfront.interfaces.peer import Peer, TlsFacts
 from mailfront.interfaces.secret import Secret
 from mailfront.interfaces.tasks import start_task
 from mailfront.interfaces.transport import UpgradableTransport
@@ -51,7 +56,7 @@ class FrontConnection(asyncio.Protocol):
     __slots__ = (
         "__weakref__", "_authenticator", "_backend", "_count", "_deadline", "_farewell", "_granted",
         "_handed_over", "_login",
-        "_service", "_settings", "_state", "_transport",
+        "_service", "_settings", "_state", "_told", "_transport",
     )  # fmt: skip
 
     def __init__(
@@ -73,8 +78,9 @@ class FrontConnection(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._login: asyncio.Task[None] | None = None
         self._farewell: Farewell | None = None
-        self._granted: tuple[Identity, Secret | None] | None = None
+        self._granted: tuple[Identity, Secret | None, Secret | None] | None = None
         self._handed_over = False
+        self._told = NOTHING_TOLD
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.Protocol`."""
@@ -123,6 +129,8 @@ class FrontConnection(asyncio.Protocol):
                 _log.warning(
                     "service=%s peer=%s %s", self._service, transport.peer, action.text
                 )  # fmt: skip
+            elif isinstance(action, Told):
+                self._told = action.client.over(self._told)
             else:
                 self._start(transport, self._hand_over(transport, action))
 
@@ -137,7 +145,15 @@ class FrontConnection(asyncio.Protocol):
             self._service,
             self._authenticator,
             binding=PLUS in self._settings.login.mechanisms,
+            is_front_end=transport.peer.address in self._settings.front_ends,
         )
+
+    def _client(self, transport: UpgradableTransport) -> Peer:
+        """Who the client is: the one at the other end, or of whom the front end there tells."""
+        told, peer = self._told, transport.peer
+        if not told.address:
+            return peer
+        return replace(peer, address=told.address, port=told.port)
 
     def _tls_established(self, facts: TlsFacts) -> None:
         assert self._transport is not None
@@ -148,7 +164,7 @@ class FrontConnection(asyncio.Protocol):
         if transport.is_closing():
             return
         if isinstance(outcome, Identity) and self._farewell is not STOPPING:
-            self._granted = (outcome, _password_of(outcome, ask))
+            self._granted = (outcome, _password_of(outcome, ask), _token_of(outcome, ask))
             # A session may last for days, and this frame with it.
             del ask
             actions = self._state.authenticated()
@@ -173,7 +189,7 @@ class FrontConnection(asyncio.Protocol):
     async def _judge(
         self, transport: UpgradableTransport, ask: Ask | AskForHolder
     ) -> Identity | ScramVerifier | Refusal:
-        facts, peer = transport.tls_facts, transport.peer
+        facts, peer = transport.tls_facts, self._client(transport)
         method = ask.method if isinstance(ask, Ask) else "PREAUTH"
         certificate = facts.client_certificate if facts is not None else None
         client = LoginClient(self._service, peer, method, certificate)
@@ -197,12 +213,17 @@ class FrontConnection(asyncio.Protocol):
         self, transport: UpgradableTransport, hand_over: HandOver
     ) -> AuthenticatedSession:
         assert self._granted is not None
-        (identity, password), self._granted = self._granted, None
+        (identity, password, token), self._granted = self._granted, None
         self._handed_over = True
         self._cancel_deadline()
         self._count(f"{self._service}.logins")
         transport.record.user = identity.user
         transport.record.method = identity.method
+        client, told = self._client(transport), self._told
+        if told.address:
+            transport.record.forwarded_for = str(client)
+        # A front end before us has named the session already.
+        transport.record.session_id = session_id = told.session_id or token_urlsafe(9)
         # Nothing is delivered before the backend first waits; by then it is the protocol.
         transport.resume_reading()
         return AuthenticatedSession(
@@ -210,10 +231,13 @@ class FrontConnection(asyncio.Protocol):
             identity=identity,
             tag=hand_over.tag,
             leftover=hand_over.leftover,
-            peer=transport.peer,
+            peer=client,
             tls=transport.tls_facts,
             idle_timeout=self._settings.idle_timeout,
             password=password,
+            token=token,
+            time_to_live=told.time_to_live,
+            session_id=session_id,
         )
 
     async def _serve(self, transport: UpgradableTransport, session: AuthenticatedSession) -> None:
@@ -269,3 +293,10 @@ def _password_of(identity: Identity, ask: Ask | AskForHolder) -> Secret | None:
     if not isinstance(ask, Ask) or not isinstance(ask.question, PasswordCredentials):
         return None
     return None if identity.acting or identity.by_certificate else ask.question.password
+
+
+def _token_of(identity: Identity, ask: Ask | AskForHolder) -> Secret | None:
+    """The user's own access token, if that is what let them in."""
+    if not isinstance(ask, Ask) or not isinstance(ask.question, BearerCredentials):
+        return None
+    return None if identity.acting else ask.question.token

@@ -21,12 +21,14 @@ from mailfront.front.action import (
     SecurityEvent,
     Send,
     StartTls,
+    Told,
 )
 from mailfront.front.login_channel import CLEAR, LoginChannel
 from mailfront.front.sasl_dialogue import SaslDialogue, Step
 from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Refusal
 from mailfront.interfaces.credentials import PasswordCredentials, ScramVerifier
+from mailfront.interfaces.forwarded_client import NOTHING_TOLD, ForwardedClient
 from mailfront.interfaces.secret import Secret
 from mailfront.protocol import sasl
 from mailfront.protocol.receive_buffer import ReceiveBuffer
@@ -72,6 +74,8 @@ class LoginState(ABC):
             if self._settings.login.preauthenticated and channel.certificate:
                 self._resume_state, self._state = self._state, State.CHECKING
                 return [AskForHolder()]
+        elif channel.is_front_end:
+            self._channel = LoginChannel(is_front_end=True)
         return self._greeting()
 
     def receive(self, data: bytes) -> list[Action]:
@@ -173,6 +177,11 @@ class LoginState(ABC):
             )
         self._state = State.TLS_PENDING
         return [Send(invitation), StartTls()]
+
+    def _told(self, client: ForwardedClient) -> list[Action]:
+        """Of whom we do not trust, only what narrows their own way."""
+        believed = client if self._channel.is_front_end else client.limits_alone()
+        return [] if believed == NOTHING_TOLD else [Told(believed)]
 
     def _check_password(self, login: str, password: str, method: str) -> list[Action]:
         self._resume_state, self._state = self._state, State.CHECKING

@@ -24,7 +24,9 @@ class AuthenticatedSession:
     final answer of the login, because only it knows the capabilities. Where it is empty in IMAP,
     nobody has greeted the client yet, and the backend does, with PREAUTH (RFC 9051 section 7.1.4).
     `idle_timeout` is in seconds. `password` is the user's, if they logged in with one: an upstream
-    may want it. A backend sets it to None as soon as it has no use for it.
+    may want it, and `token` their access token, if that let them in. A backend sets both to None
+    as soon as it has no use for them. `time_to_live` says to how many more servers the session may
+    be handed on (None: nobody has told); `session_id` names it in the logs of all of them.
     """
 
     transport: asyncio.Transport
@@ -35,6 +37,9 @@ class AuthenticatedSession:
     tls: TlsFacts | None
     idle_timeout: float
     password: Secret | None = None
+    token: Secret | None = None
+    time_to_live: int | None = None
+    session_id: str = ""
 
 
 class Backend(Protocol):

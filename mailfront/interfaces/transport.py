@@ -17,6 +17,8 @@ class ConnectionFacts(Protocol):
 
     user: str
     method: str
+    session_id: str
+    forwarded_for: str
 
     def end(self, reason: str) -> None:
         """Note why the connection ends, unless that is already known."""

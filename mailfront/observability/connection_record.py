@@ -19,12 +19,14 @@ class ConnectionRecord:
     """Facts about one connection, gathered as they become known.
 
     `reason` says why the connection ended; the first one given stays, because the first party to
-    end it knows the cause and everybody after it sees only consequences.
+    end it knows the cause and everybody after it sees only consequences. `session_id` names the
+    session in our log and in those of servers before and behind; `forwarded_for` is the client of
+    whom a front end before us told.
     """
 
     __slots__ = (
-        "bytes_in", "bytes_out", "method", "peer", "reason", "refused_certificate", "service",
-        "started", "tls", "user",
+        "bytes_in", "bytes_out", "forwarded_for", "method", "peer", "reason",
+        "refused_certificate", "service", "session_id", "started", "tls", "user",
     )  # fmt: skip
 
     def __init__(self, service: str, peer: Peer) -> None:
@@ -35,6 +37,8 @@ class ConnectionRecord:
         self.refused_certificate: ClientCertificate | None = None
         self.user = ""
         self.method = ""
+        self.session_id = ""
+        self.forwarded_for = ""
         self.bytes_in = 0
         self.bytes_out = 0
         self.reason = ""
@@ -63,6 +67,10 @@ class ConnectionRecord:
         presented = self.refused_certificate if tls is None else tls.client_certificate
         if presented is not None:
             agreed += _certificate_fields(presented)
+        if self.forwarded_for:
+            agreed += f" client={self.forwarded_for}"
+        if self.session_id:
+            agreed += f" session={quoted(self.session_id)}"
         return (
             f"service={self.service} peer={self.peer} {agreed} user={quoted(self.user or '-')} "
             f"auth={self.method or '-'} in={self.bytes_in} out={self.bytes_out} "

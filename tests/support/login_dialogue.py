@@ -14,12 +14,14 @@ from mailfront.front.action import (
     SecurityEvent,
     Send,
     StartTls,
+    Told,
 )
 from mailfront.front.login_channel import LoginChannel
 from mailfront.front.login_policy import LoginPolicy
 from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Refusal
 from mailfront.interfaces.credentials import PasswordCredentials, ScramVerifier, VerifierRequest
+from mailfront.interfaces.forwarded_client import ForwardedClient
 from tests.support.scram_client import verifier_of
 
 WRONG = Refusal("Wrong name or password", "wrong password")
@@ -75,6 +77,7 @@ class LoginDialogue:
         self.checks: list[tuple[str, str, str]] = []
         self.asked: list[Ask | AskForHolder] = []
         self.events: list[str] = []
+        self.told: list[ForwardedClient] = []
         self.closed: str | None = None
         self.upgrading = False
         self.handed_over: HandOver | None = None
@@ -122,6 +125,8 @@ class LoginDialogue:
                     self.closed = reason
                 case StartTls():
                     self.upgrading = True
+                case Told(client):
+                    self.told.append(client)
                 case HandOver():
                     self.handed_over = action
                 case Ask() | AskForHolder():

@@ -7,7 +7,7 @@ RFC 4959 (SASL-IR), RFC 7888 (literals), RFC 2971 (ID), RFC 5530 (response codes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mailfront.errors import ImapSyntaxError, SaslFault
 from mailfront.front.action import Action, Close, Farewell, Send
@@ -15,6 +15,7 @@ from mailfront.front.login_policy import PLAINTEXT
 from mailfront.front.login_state import TALKING, LoginState, State
 from mailfront.front.settings import HTTP_VERBS, FrontSettings
 from mailfront.interfaces.authenticator import Refusal
+from mailfront.protocol.forwarded_client import told_by_id
 from mailfront.protocol.imap.command_reader import (
     BadCommand,
     Command,
@@ -30,6 +31,8 @@ LINE_LIMIT = 8192
 # The bound that RFC 7888 section 5 sets for LITERAL-; nobody's password is longer.
 _LITERALS = LiteralPolicy(in_memory=4096, skipped=64 * 1024)
 _MAXIMUM_ID_VALUES = 60
+# Announced before the login, and true after it where the mailbox is here.
+CAPABILITIES = (b"IMAP4rev1", b"LITERAL+", b"SASL-IR", b"ID")
 
 _REFUSED = {
     SaslFault.CANCELLED: (b"BAD", b"Authentication cancelled"),
@@ -119,7 +122,7 @@ class ImapFront(LoginState):
         return self._bad(b"%s BAD %s\r\n" % (command.tag, text.encode("ascii", "replace")))
 
     def _capabilities(self) -> bytes:
-        words = [b"IMAP4rev1", b"LITERAL+", b"SASL-IR", b"ID"]
+        words = [*(self._settings.capabilities() or CAPABILITIES)]
         if self._offers_tls():
             words.append(b"STARTTLS")
         words += [b"AUTH=%s" % mechanism.encode("ascii") for mechanism in self._mechanisms()]
@@ -147,9 +150,10 @@ class ImapFront(LoginState):
         ]
 
     def _id(self, command: Command) -> list[Action]:
-        """RFC 2971: the client's list is checked and forgotten; ours tells no version before
-        login, so that a scanner learns nothing."""
+        """RFC 2971: of the client's list counts only what front ends tell; ours tells no version
+        before login, so that a scanner learns nothing."""
         cursor = Cursor(command.arguments)
+        values: Sequence[bytes | None] = ()
         if cursor.peek() == b"(":
             values = cursor.parenthesised(cursor.nstring, may_be_empty=True)
             if len(values) > _MAXIMUM_ID_VALUES:
@@ -158,6 +162,7 @@ class ImapFront(LoginState):
             raise ImapSyntaxError("Expected a list or NIL")
         cursor.end()
         return [
+            *self._told(told_by_id(values)),
             Send(b'* ID ("name" "mailfront")\r\n'),
             Send(b"%s OK ID completed\r\n" % command.tag),
         ]

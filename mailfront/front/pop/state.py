@@ -15,10 +15,13 @@ from mailfront.front.login_state import TALKING, LoginState, State
 from mailfront.front.settings import HTTP_VERBS, FrontSettings
 from mailfront.interfaces.authenticator import Refusal
 from mailfront.protocol import sasl
+from mailfront.protocol.forwarded_client import told_by_xclient
 
 # RFC 2449 section 4: commands are at most 255 octets, line end included; AUTH carries an initial
 # response in its line, so it alone may be longer (RFC 5034 section 4).
 LINE_LIMIT = 253
+# Announced before the login, and true after it where the mailbox is here.
+CAPABILITIES = (b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING")
 _AUTH_LINE_LIMIT = sasl.MAXIMUM_RESPONSE_OCTETS + LINE_LIMIT
 
 _REFUSED = {
@@ -40,6 +43,7 @@ COMMANDS: dict[bytes, frozenset[State]] = {
     b"USER": TALKING,
     b"PASS": TALKING,
     b"AUTH": TALKING,
+    b"XCLIENT": TALKING,
 }
 
 
@@ -51,8 +55,10 @@ class PopFront(LoginState):
         self._user = ""
 
     def _greeting_line(self) -> bytes:
-        """No timestamp: APOP is not offered."""
-        return b"+OK %s\r\n" % self._settings.banner.encode("utf-8")
+        """No timestamp: APOP is not offered. XCLIENT is Dovecot's way of telling front ends that
+        they may use it."""
+        offer = b"[XCLIENT] " if self._channel.is_front_end else b""
+        return b"+OK %s%s\r\n" % (offer, self._settings.banner.encode("utf-8"))
 
     # Replies.
 
@@ -99,8 +105,7 @@ class PopFront(LoginState):
         return self._bad(b"-ERR %s\r\n" % text)
 
     def _capa(self, argument: bytes) -> list[Action]:
-        lines = [b"+OK Capabilities", b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE"]
-        lines.append(b"PIPELINING")
+        lines = [b"+OK Capabilities", *(self._settings.capabilities() or CAPABILITIES)]
         if self._passwords_allowed():
             lines.append(b"USER")
         if mechanisms := self._mechanisms():
@@ -108,6 +113,11 @@ class PopFront(LoginState):
         if self._offers_tls():
             lines.append(b"STLS")
         return [Send(b"\r\n".join([*lines, b".", b""]))]
+
+    def _xclient(self, argument: bytes) -> list[Action]:
+        if not self._channel.is_front_end:
+            return self._bad_command(b"Unknown command, or not before login")
+        return [*self._told(told_by_xclient(argument)), Send(b"+OK Updated\r\n")]
 
     def _quit(self, argument: bytes) -> list[Action]:
         self._state = State.ENDED
@@ -171,4 +181,5 @@ _HANDLERS: dict[bytes, Callable[[PopFront, bytes], list[Action]]] = {
     b"USER": PopFront._user_name,
     b"PASS": PopFront._password,
     b"AUTH": PopFront._auth,
+    b"XCLIENT": PopFront._xclient,
 }

@@ -35,8 +35,8 @@ class ImapLogin:
     """
 
     __slots__ = (
-        "_answer", "_asked", "_before", "_capability_tag", "_client", "_credentials", "_id_tag", "_lines",
-        "_now", "_pending", "_preauthenticated", "_tag", "first",
+        "_answer", "_asked", "_before", "_capability_tag", "_client", "_credentials", "_id_tag",
+        "_lines", "_now", "_pending", "_preauthenticated", "_tag", "first",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +84,7 @@ class ImapLogin:
             return self._untagged(rest)
         if word == b"+":
             pending, self._pending = self._pending, None
-            if pending is None and self._credentials.token:
+            if pending is None and self._credentials.token_mechanism:
                 # RFC 7628 section 3.2.3: why, and an empty answer is wanted before it says NO.
                 raise UpstreamLoginError(f"it refuses the token: {_reason(rest)}")
             if pending is None:
@@ -105,7 +105,7 @@ class ImapLogin:
             case b"OK" if not self._asked:
                 announced = _announced(text)
                 # What token it takes has to be known; a password has a way without.
-                if not announced and self._credentials.token:
+                if not announced and self._credentials.token_mechanism:
                     return self._ask()
                 return self._begin(announced)
             case b"CAPABILITY" if not self._asked:
@@ -135,10 +135,10 @@ class ImapLogin:
         credentials = self._credentials
         password = credentials.password.reveal()
         mechanism = credentials.mechanism
-        if credentials.token and b"AUTH=%s" % mechanism not in capabilities:
-            raise UpstreamLoginError(f"it does not offer {credentials.token}")
+        if credentials.token_mechanism and b"AUTH=%s" % mechanism not in capabilities:
+            raise UpstreamLoginError(f"it does not offer {credentials.token_mechanism}")
         quotable = not _UNQUOTABLE.search(credentials.login + password)
-        named = credentials.authorization or credentials.token
+        named = credentials.authorization or credentials.token_mechanism
         if b"AUTH=PLAIN" in capabilities or named or not quotable:
             message = credentials.message()
             if b"SASL-IR" in capabilities:

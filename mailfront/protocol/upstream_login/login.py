@@ -7,7 +7,7 @@ bounded, and an answer to what was not asked ends the login.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mailfront.errors import LineTooLongError, UpstreamLoginError
@@ -24,11 +24,31 @@ FIRST_TIME_TO_LIVE = 5
 @dataclass(frozen=True, slots=True)
 class UpstreamCredentials:
     """Whose password is given, and for whom: `authorization` is empty for the user themselves,
-    else the user on whose behalf an administrator logs in (RFC 4616)."""
+    else the user on whose behalf an administrator logs in (RFC 4616). `token_mechanism` is
+    named where the secret is the user's access token (OAUTHBEARER, XOAUTH2)."""
 
     login: str
     password: Secret
     authorization: str = ""
+    token_mechanism: str = ""
+
+    @property
+    def mechanism(self) -> bytes:
+        """The SASL mechanism by which they go."""
+        return self.token_mechanism.encode("ascii") or b"PLAIN"
+
+    def message(self) -> bytes:
+        """The mechanism's one message, in base64."""
+        if not self.token_mechanism:
+            return self.plain_message()
+        secret = self.password.reveal()
+        if self.token_mechanism == "XOAUTH2":
+            text = f"user={self.login}\x01auth=Bearer {secret}\x01\x01"
+        else:
+            # RFC 7628 section 3.1; in a name, RFC 5801 section 4 writes these two otherwise.
+            name = self.login.replace("=", "=3D").replace(",", "=2C")
+            text = f"n,a={name},\x01auth=Bearer {secret}\x01\x01"
+        return base64.b64encode(text.encode("utf-8"))
 
     def plain_message(self) -> bytes:
         """The SASL PLAIN message in base64 (RFC 4616 section 2)."""
@@ -38,18 +58,21 @@ class UpstreamCredentials:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """The upstream lets the user in: its answer, as it goes to the client, and what came after."""
+    """The upstream lets the user in: its answer, as it goes to the client, what came after, and
+    what it announced before the login (empty: not asked)."""
 
     answer: bytes
     leftover: bytes
+    capabilities: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ClientFacts:
-    """Who the client is, for an upstream that wants to know."""
+    """Who the client is, for an upstream that wants to know; `session_id` may be empty."""
 
     peer: Peer
     time_to_live: int = FIRST_TIME_TO_LIVE
+    session_id: str = ""
 
 
 class UpstreamLogin(Protocol):

@@ -19,22 +19,31 @@ from mailfront.protocol.upstream_login.login import (
 
 # RFC 2449 section 4: a command has at most so many octets; the rest is a continuation.
 _LONGEST_COMMAND = 255
+XCLIENT_OFFER = b"[XCLIENT]"
 
 
 class PopLogin:
-    """One login; with `greeted` the greeting was read before TLS began."""
+    """One login; with `greeted` the greeting was read before TLS began, and `offers_xclient` says
+    what stood there."""
 
     __slots__ = ("_client", "_credentials", "_lines", "_next", "first")
 
     def __init__(
-        self, credentials: UpstreamCredentials, client: ClientFacts, *, greeted: bool = False
+        self,
+        credentials: UpstreamCredentials,
+        client: ClientFacts,
+        *,
+        greeted: bool = False,
+        offers_xclient: bool = False,
     ) -> None:
         self._credentials = credentials
         self._client = client
         self._lines = Lines()
         # A function, not a bound method: a session that ends leaves no reference cycle behind.
         self._next: Callable[[PopLogin, bytes], bytes | LoggedIn] = PopLogin._greeting
-        self.first = self._login() if greeted else b""
+        self.first = b""
+        if greeted:
+            self.first = self._tell_client() if offers_xclient else self._login()
 
     def feed(self, data: bytes) -> bytes | LoggedIn:
         """Part of `UpstreamLogin`."""
@@ -51,13 +60,14 @@ class PopLogin:
 
     def _greeting(self, line: bytes) -> bytes:
         _require_ok(line, "it greets with")
-        if b"[XCLIENT]" not in line:
-            return self._login()
-        peer = self._client.peer
+        return self._tell_client() if XCLIENT_OFFER in line else self._login()
+
+    def _tell_client(self) -> bytes:
+        client, peer = self._client, self._client.peer
         self._next = PopLogin._client_told
-        return b"XCLIENT ADDR=%s PORT=%d TTL=%d\r\n" % (
-            peer.address.encode("ascii", "replace"), peer.port, self._client.time_to_live,
-        )  # fmt: skip
+        session = f" SESSION={client.session_id}" if client.session_id else ""
+        told = f"ADDR={peer.address} PORT={peer.port} TTL={client.time_to_live}{session}"
+        return b"XCLIENT %s\r\n" % told.encode("ascii", "replace")
 
     def _client_told(self, line: bytes) -> bytes:
         _require_ok(line, "it refuses XCLIENT:")
@@ -67,27 +77,27 @@ class PopLogin:
         credentials = self._credentials
         # What would end a command early travels in base64.
         plain = (credentials.login + credentials.password.reveal()).isprintable()
-        if plain and not credentials.authorization:
+        if plain and not (credentials.authorization or credentials.token_mechanism):
             self._next = PopLogin._user_told
             return b"USER %s\r\n" % credentials.login.encode("utf-8")
-        message = credentials.plain_message()
-        command = b"AUTH PLAIN %s\r\n" % message
+        command = b"AUTH %s %s\r\n" % (credentials.mechanism, credentials.message())
         if len(command) <= _LONGEST_COMMAND:
             self._next = PopLogin._answered
             return command
-        self._next = PopLogin._plain_wanted
-        return b"AUTH PLAIN\r\n"
+        self._next = PopLogin._message_wanted
+        return b"AUTH %s\r\n" % credentials.mechanism
 
     def _user_told(self, line: bytes) -> bytes:
         _require_ok(line, "it refuses the name:")
         self._next = PopLogin._answered
         return b"PASS %s\r\n" % self._credentials.password.reveal().encode("utf-8")
 
-    def _plain_wanted(self, line: bytes) -> bytes:
+    def _message_wanted(self, line: bytes) -> bytes:
         if line.rstrip() != b"+":
-            raise UpstreamLoginError(f"it refuses AUTH PLAIN: {told(line)}")
+            mechanism = self._credentials.mechanism.decode("ascii")
+            raise UpstreamLoginError(f"it refuses AUTH {mechanism}: {told(line)}")
         self._next = PopLogin._answered
-        return self._credentials.plain_message() + b"\r\n"
+        return self._credentials.message() + b"\r\n"
 
     def _answered(self, line: bytes) -> LoggedIn:
         _require_ok(line, "it refuses the login:")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mailfront.front.imap.state import COMMANDS, ImapFront
+from mailfront.front.login_channel import LoginChannel
 from mailfront.front.login_state import State
 from mailfront.interfaces.authenticator import Refusal
+from mailfront.interfaces.forwarded_client import ForwardedClient
 from tests.support.login_dialogue import LoginDialogue, front_settings, grant_all
 
 
@@ -173,3 +177,29 @@ def test_a_half_command_in_clear_is_forgotten_inside_tls() -> None:
 def test_nothing_is_legal_outside_the_two_states_that_take_commands() -> None:
     for states in COMMANDS.values():
         assert states <= {State.PLAIN, State.SECURE}
+
+
+FORWARDED = (
+    b'a ID ("x-originating-ip" "192.0.2.7" "x-originating-port" "40000" "x-proxy-ttl" "4" '
+    b'"x-session-id" "abc")'
+)
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_a_front_end_tells_of_its_client_by_id(is_secure: bool) -> None:
+    state = ImapFront(front_settings(), secure=is_secure)
+    front_end = LoginDialogue(state, grant_all, channel=LoginChannel(256, is_front_end=True))
+    assert front_end.say(FORWARDED)[-1] == b"a OK ID completed"
+    assert front_end.told == [ForwardedClient("192.0.2.7", 40000, 4, "abc")]
+
+
+def test_of_anybody_else_only_the_time_to_live_is_believed() -> None:
+    client = secure()
+    client.say(FORWARDED, b'b ID ("name" "Thunderbird")', b"c ID NIL")
+    assert client.told == [ForwardedClient(time_to_live=4)]
+
+
+def test_what_upstreams_have_is_announced_instead_of_our_own() -> None:
+    settings = replace(front_settings(), capabilities=lambda: (b"IMAP4rev1", b"ID", b"MOVE"))
+    client = LoginDialogue(ImapFront(settings, secure=True), grant_all)
+    assert b"[CAPABILITY IMAP4rev1 ID MOVE AUTH=PLAIN AUTH=LOGIN]" in client.greeting

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from mailfront.front.login_channel import LoginChannel
 from mailfront.front.login_state import State
 from mailfront.front.pop.state import COMMANDS, LINE_LIMIT, PopFront
 from mailfront.interfaces.authenticator import Refusal
+from mailfront.interfaces.forwarded_client import ForwardedClient
 from tests.support.login_dialogue import LoginDialogue, front_settings, grant_all
 
 
@@ -140,3 +144,24 @@ def test_a_refused_login_tells_whether_it_is_worth_another_try(
 def test_nothing_is_legal_outside_the_two_states_that_take_commands() -> None:
     for states in COMMANDS.values():
         assert states <= {State.PLAIN, State.SECURE}
+
+
+def test_a_front_end_tells_of_its_client_by_xclient() -> None:
+    channel = LoginChannel(256, is_front_end=True)
+    front_end = LoginDialogue(PopFront(front_settings(), secure=False), grant_all, channel=channel)
+    assert front_end.greeting.startswith(b"+OK [XCLIENT] ")
+    assert front_end.say("XCLIENT ADDR=192.0.2.7 PORT=40000 TTL=4 SESSION=abc") == [b"+OK Updated"]
+    assert front_end.told == [ForwardedClient("192.0.2.7", 40000, 4, "abc")]
+
+
+def test_nobody_else_has_that_command() -> None:
+    client = secure()
+    assert client.say("XCLIENT ADDR=192.0.2.7")[0].startswith(b"-ERR ")
+    assert client.told == []
+
+
+def test_what_upstreams_have_is_announced_instead_of_our_own() -> None:
+    settings = replace(front_settings(), capabilities=lambda: (b"UIDL", b"EXPIRE 30"))
+    client = LoginDialogue(PopFront(settings, secure=True), grant_all)
+    assert client.say("CAPA")[1:3] == [b"UIDL", b"EXPIRE 30"]
+    assert b"TOP" not in client.say("CAPA")

@@ -34,6 +34,77 @@ def test_the_login_follows_the_greeting_in_one_flight() -> None:
     assert login().feed(DOVECOT) == IDENTIFICATION + b"a7 AUTHENTICATE PLAIN " + message + b"\r\n"
 
 
+def test_the_session_goes_by_one_name_in_all_logs() -> None:
+    client = ClientFacts(CLIENT.peer, session_id="abc+/=")
+    sent = ImapLogin(b"a7", SIMPLE, client).feed(DOVECOT)
+    assert isinstance(sent, bytes)
+    assert b'"x-session-id" "abc+/="' in sent
+
+
+def test_what_is_between_the_upstream_and_us_is_not_told_after_the_login() -> None:
+    conversation = login(SIMPLE)
+    conversation.feed(DOVECOT)
+    outcome = conversation.feed(
+        b"a7 OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED AUTH=PLAIN COMPRESS=DEFLATE] In\r\n"
+    )
+    assert isinstance(outcome, LoggedIn)
+    assert outcome.answer == b"a7 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] In\r\n"
+    assert outcome.capabilities.startswith(b"IMAP4rev1 SASL-IR")
+
+
+def test_capabilities_told_before_the_answer_go_into_it() -> None:
+    conversation = login(SIMPLE)
+    conversation.feed(DOVECOT)
+    outcome = conversation.feed(b"* CAPABILITY IMAP4rev1 IDLE\r\na7 OK\r\n* 3 EX")
+    assert outcome == LoggedIn(b"a7 OK [CAPABILITY IMAP4rev1 IDLE] Logged in\r\n", b"* 3 EX")
+
+
+def test_who_tells_none_with_the_answer_is_asked() -> None:
+    conversation = login(SIMPLE)
+    conversation.feed(DOVECOT)
+    assert conversation.feed(b"a7 OK Welcome\r\nid1 OK late\r\n") == b"cp1 CAPABILITY\r\n"
+    outcome = conversation.feed(b"* CAPABILITY IMAP4rev1 IDLE\r\ncp1 OK done\r\n")
+    assert outcome == LoggedIn(b"a7 OK [CAPABILITY IMAP4rev1 IDLE] Welcome\r\n", b"")
+
+
+def test_who_has_no_answer_to_that_logs_in_all_the_same() -> None:
+    conversation = login(SIMPLE)
+    conversation.feed(DOVECOT)
+    conversation.feed(b"a7 OK Welcome\r\n")
+    assert conversation.feed(b"cp1 BAD what\r\n") == LoggedIn(b"a7 OK Welcome\r\n", b"")
+
+
+TOKEN = UpstreamCredentials("a,b@example.test", Secret("ey.x"), token_mechanism="OAUTHBEARER")
+OAUTH = b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=OAUTHBEARER AUTH=XOAUTH2] ready\r\n"
+
+
+def test_an_access_token_goes_by_the_mechanism_that_the_operator_named() -> None:
+    sent = login(TOKEN).feed(OAUTH)
+    assert isinstance(sent, bytes)
+    tag, command, mechanism, message = sent.split()
+    assert (tag, command, mechanism) == (b"a7", b"AUTHENTICATE", b"OAUTHBEARER")
+    text = b"n,a=a=2Cb@example.test,\x01auth=Bearer ey.x\x01\x01"
+    assert base64.b64decode(message) == text
+    google = UpstreamCredentials("alice", Secret("ey.x"), token_mechanism="XOAUTH2")
+    sent = login(google).feed(OAUTH)
+    assert isinstance(sent, bytes)
+    assert base64.b64decode(sent.split()[3]) == b"user=alice\x01auth=Bearer ey.x\x01\x01"
+
+
+def test_whether_tokens_are_taken_is_asked_where_the_greeting_does_not_say() -> None:
+    conversation = login(TOKEN)
+    assert conversation.feed(b"* OK hello\r\n") == b"cp1 CAPABILITY\r\n"
+    with pytest.raises(UpstreamLoginError, match="does not offer OAUTHBEARER"):
+        conversation.feed(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n")
+
+
+def test_why_a_token_is_refused_is_told() -> None:
+    conversation = login(TOKEN)
+    conversation.feed(OAUTH)
+    with pytest.raises(UpstreamLoginError, match="invalid_token"):
+        conversation.feed(b"+ " + base64.b64encode(b'{"status":"invalid_token"}') + b"\r\n")
+
+
 def test_the_answer_goes_to_the_client_as_it_is_and_nothing_behind_it_is_lost() -> None:
     conversation = login()
     conversation.feed(DOVECOT)
@@ -73,14 +144,17 @@ def test_what_a_quoted_string_cannot_hold_goes_in_base64(password: str) -> None:
 
 def test_inside_tls_capabilities_are_asked_anew() -> None:
     conversation = login(greeted=True)
-    assert conversation.first == b"id1 CAPABILITY\r\n"
-    sent = conversation.feed(b"* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN\r\nid1 OK done\r\n")
+    assert conversation.first == b"cp1 CAPABILITY\r\n"
+    sent = conversation.feed(b"* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN\r\ncp1 OK done\r\n")
     assert isinstance(sent, bytes)
     assert sent.startswith(b"a7 AUTHENTICATE PLAIN ")
 
 
 def test_the_clients_tag_never_meets_ours() -> None:
-    assert ImapLogin(b"id1", ALICE, CLIENT, greeted=True).first == b"id2 CAPABILITY\r\n"
+    assert ImapLogin(b"cp1", ALICE, CLIENT, greeted=True).first == b"cp2 CAPABILITY\r\n"
+    sent = ImapLogin(b"id1", ALICE, CLIENT).feed(DOVECOT)
+    assert isinstance(sent, bytes)
+    assert sent.startswith(b"id2 ID (")
 
 
 @pytest.mark.parametrize(
@@ -115,14 +189,14 @@ def test_the_login_is_sent_once_whatever_an_upstream_repeats() -> None:
 
 @given(st.integers(1, 50))
 def test_pieces_of_any_size_mean_the_same(size: int) -> None:
-    received = DOVECOT + b"id1 OK\r\na7 OK Logged in\r\n* 1 EXISTS\r\n"
+    received = DOVECOT + b"id1 OK\r\na7 OK [CAPABILITY IDLE] Logged in\r\n* 1 EXISTS\r\n"
     conversation = login(SIMPLE)
     outcome: bytes | LoggedIn = b""
     end = 0
     while not isinstance(outcome, LoggedIn):
         outcome = conversation.feed(received[end : end + size])
         end += size
-    assert outcome.answer == b"a7 OK Logged in\r\n"
+    assert outcome.answer == b"a7 OK [CAPABILITY IDLE] Logged in\r\n"
     assert outcome.leftover + received[end:] == b"* 1 EXISTS\r\n"
 
 
@@ -139,7 +213,7 @@ def test_any_octets_are_taken_or_refused(received: bytes) -> None:
     ("answer", "greeting"),
     [
         (b"OK [CAPABILITY IMAP4rev1 IDLE] Logged in", b"[CAPABILITY IMAP4rev1 IDLE] Logged in"),
-        (b"OK", b"Logged in"),
+        (b"OK [CAPABILITY IDLE]", b"[CAPABILITY IDLE] Logged in"),
     ],
 )
 def test_a_client_that_was_not_greeted_yet_is_greeted_as_logged_in(

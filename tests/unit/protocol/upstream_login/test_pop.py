@@ -59,6 +59,22 @@ def test_nothing_that_a_user_typed_is_ever_a_command(password: str) -> None:
     assert sent.startswith(b"AUTH PLAIN ")
 
 
+def test_inside_tls_the_client_is_told_of_as_well() -> None:
+    client = ClientFacts(CLIENT.peer, 3, "abc")
+    conversation = PopLogin(ALICE, client, greeted=True, offers_xclient=True)
+    assert conversation.first == b"XCLIENT ADDR=192.0.2.7 PORT=40000 TTL=3 SESSION=abc\r\n"
+    assert conversation.feed(b"+OK Updated\r\n") == b"USER alice@example.test\r\n"
+
+
+def test_an_access_token_goes_by_its_mechanism() -> None:
+    token = UpstreamCredentials("alice", Secret("ey.x"), token_mechanism="OAUTHBEARER")
+    sent = PopLogin(token, CLIENT).feed(b"+OK ready\r\n")
+    assert isinstance(sent, bytes)
+    command, mechanism, message = sent.split()
+    assert (command, mechanism) == (b"AUTH", b"OAUTHBEARER")
+    assert base64.b64decode(message) == b"n,a=alice,\x01auth=Bearer ey.x\x01\x01"
+
+
 def test_inside_tls_there_is_no_second_greeting() -> None:
     assert PopLogin(ALICE, CLIENT, greeted=True).first == b"USER alice@example.test\r\n"
 
