@@ -1,9 +1,9 @@
 """What is demanded of the TLS with one server, and why: a decision without input or output.
 
 Takes what channel, policy map, DNS, MTA-STS and the message say; gives a `TlsDemand`, or raises
-`DestinationError` where the server must not be used. In this order, the first that speaks decides:
+`DestinationError` where the server must not be used. The first that speaks decides, in this order:
 
-1. REQUIRETLS of the message (RFC 8689 section 4.2.1): an authenticated server, whatever else is said;
+1. REQUIRETLS of the message (RFC 8689 section 4.2.1): an authenticated server in any case;
 2. a line of the policy map, the operator's exception for the destination; it cannot take away the
    encryption that `musttls` demands;
 3. `notls`: the channel never uses TLS;

@@ -123,6 +123,11 @@ class ClientTransport(ForwardingTransport):
         return (self._records.tls.context, session) if session and session.has_ticket else None
 
     @property
+    def tls(self) -> ssl.SSLObject | None:
+        """What was agreed on, once the handshake is finished."""
+        return self._records.tls if self._records is not None and self._established else None
+
+    @property
     def is_tls(self) -> bool:
         """Whether what is written now leaves encrypted."""
         return self._records is not None
@@ -184,7 +189,8 @@ class ClientTransport(ForwardingTransport):
                 if not records.handshake():
                     return
             except ssl.SSLCertVerificationError as failure:
-                self._handshake_failed(f"its certificate: {failure.verify_message}")
+                words = f"its certificate: {failure.verify_message}"
+                self._handshake_failed(words, failure.verify_code)
                 return
             except ssl.SSLError as failure:
                 self._handshake_failed(failure_reason(failure))
@@ -200,8 +206,8 @@ class ClientTransport(ForwardingTransport):
             if records.ended != PEER_CLOSED_TLS or front is None or not front.eof_received():
                 self.close()
 
-    def _handshake_failed(self, reason: str) -> None:
-        self._handshake_over(UpstreamTlsError(reason))
+    def _handshake_failed(self, reason: str, verify_code: int = 0) -> None:
+        self._handshake_over(UpstreamTlsError(reason, verify_code=verify_code))
         # OpenSSL's alert still leaves.
         self._flush()
         self.close()

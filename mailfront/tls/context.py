@@ -76,7 +76,7 @@ def build_server_context(
     if not tickets:
         context.options |= ssl.OP_NO_TICKET
     for credentials in personality:
-        _load(context, credentials)
+        load_credentials(context, credentials)
     certificates = [credentials.certificate for credentials in personality]
     note_certificates(context, certificates)
     return ServerContext(
@@ -96,7 +96,8 @@ def _chain(credentials: Credentials) -> PresentedChain:
     return PresentedChain(credentials.nickname, credentials.certificate, tuple(issuers))
 
 
-def _load(context: ssl.SSLContext, credentials: Credentials) -> None:
+def load_credentials(context: ssl.SSLContext, credentials: Credentials) -> None:
+    """Let `context` present a certificate. Raises `KeystoreError`."""
     if credentials.module is not None:
         pkcs11_provider().require(credentials.module)
     if isinstance(credentials.lent, LentKey):
