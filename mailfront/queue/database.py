@@ -195,12 +195,14 @@ class QueueDatabase:
         query = f"SELECT id FROM messages WHERE id = ? AND {nothing_left}"
         return [name for name in among if self._connection.execute(query, (name,)).fetchone()]
 
-    def remove(self, identifiers: Iterable[str]) -> None:
-        """Forget messages, whose files must be gone."""
+    def remove(self, identifiers: Iterable[str]) -> int:
+        """Forget messages, whose files must be gone; return how many recipients they had."""
         names = [(name,) for name in identifiers]
         with self._transaction():
-            self._connection.executemany("DELETE FROM recipients WHERE message = ?", names)
+            query = "DELETE FROM recipients WHERE message = ?"
+            recipients = self._connection.executemany(query, names).rowcount
             self._connection.executemany("DELETE FROM messages WHERE id = ?", names)
+        return recipients
 
     def change_state(self, identifiers: Iterable[str], old: State, new: State) -> int:
         """Hold or release messages; return how many recipients that changes."""

@@ -128,9 +128,9 @@ class MailQueue:
         """Remove those messages for which nothing is left to do; return how many."""
         return await self._run(self._remove_finished, list(among))
 
-    async def delete(self, identifiers: Sequence[str]) -> None:
-        """Remove messages whatever is left to do for them."""
-        await self._run(self._remove, identifiers)
+    async def delete(self, identifiers: Sequence[str]) -> int:
+        """Remove messages whatever is left to do for them; return how many recipients they had."""
+        return await self._run(self._remove, identifiers)
 
     async def hold(self, identifiers: Sequence[str]) -> int:
         """Hold messages; return how many recipients that concerns."""
@@ -272,10 +272,11 @@ class MailQueue:
         self._remove(finished)
         return len(finished)
 
-    def _remove(self, identifiers: Sequence[str]) -> None:
-        if identifiers:
-            self.spool.remove(identifiers)
-            self._opened.remove(identifiers)
+    def _remove(self, identifiers: Sequence[str]) -> int:
+        if not identifiers:
+            return 0
+        self.spool.remove(identifiers)
+        return self._opened.remove(identifiers)
 
     def _size(self) -> QueueSize:
         incoming = len(self.spool.accepted(1_000_000))
