@@ -24,14 +24,18 @@ def _statistics() -> dict[int, list[str]]:
 
 
 def _tree(root: int) -> list[list[str]]:
+    return list(_tree_by_process(root).values())
+
+
+def _tree_by_process(root: int) -> dict[int, list[str]]:
     statistics = _statistics()
     children: dict[int, list[int]] = {}
     for process, fields in statistics.items():
         children.setdefault(int(fields[_PARENT]), []).append(process)
-    found, waiting = [], [root]
+    found, waiting = {}, [root]
     while waiting:
         process = waiting.pop()
-        found.append(statistics[process])
+        found[process] = statistics[process]
         waiting += children.get(process, [])
     return found
 
@@ -53,3 +57,14 @@ def resident_bytes(root: int) -> int:
     """Return the resident memory of process `root` and its descendants; pages that they share
     are counted for each."""
     return sum(int(fields[_RSS]) * _PAGE for fields in _tree(root))
+
+
+def proportional_bytes(root: int) -> int:
+    """Return the proportional set size of process `root` and its descendants: of pages that they
+    share, each counts its part."""
+    kib = 0
+    for process in _tree_by_process(root):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                kib += int(line.split()[1])
+    return kib * 1024
