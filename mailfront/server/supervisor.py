@@ -35,6 +35,7 @@ from mailfront.server.handover import Handover, keys_line
 from mailfront.server.notification import notify
 from mailfront.server.ports import check_distinct, planned_ports
 from mailfront.server.status_merging import merged
+from mailfront.server.web_service import passes_on
 from mailfront.server.wiring import BoundPort
 from mailfront.server.worker_link import READY
 from mailfront.server.worker_place import WorkerPlace
@@ -49,14 +50,14 @@ _log = logging.getLogger("mailfront.server")
 
 
 def bind_for_workers(configuration: Configuration, count: int) -> list[list[BoundPort]]:
-    """Bind every port for each of `count` workers, or none. Webmail is the first worker's alone,
+    """Bind every port for each of `count` workers, or none. Our webmail is the first one's alone,
     because its sessions are in memory. Raises `ListenError` or `ConfigurationError`."""
     planned = planned_ports(configuration)
     check_distinct(planned)
     bound: list[list[BoundPort]] = [[] for _ in range(count)]
     try:
         for port in planned:
-            if port.service == "http":
+            if port.service == "http" and not passes_on(configuration):
                 bound[0].append(BoundPort(port, _bound(port, shared=False)))
                 continue
             # Another server that shares its ports would not be noticed by those that share them.

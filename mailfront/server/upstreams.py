@@ -25,6 +25,7 @@ from mailfront.interfaces.backend import Backend
 from mailfront.interfaces.mail_relay import MailRelay
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.server.server_trust import ServerTrust
+from mailfront.server.web_service import web_upstreams
 
 _WORDS: dict[str, Words] = {"imap": ImapWords(), "pop": PopWords()}
 # Services whose mail may go in-line to other servers, and whether it comes from strangers.
@@ -48,6 +49,7 @@ class Upstreams:
         self._connector = Connector(
             trust.context, configuration.integer("service.upstream.timeout")
         )
+        self.web = web_upstreams(configuration, trust.context)
         our_name = configuration.string("service.hostname") or machine_name()
         self._relays = {
             service: SmtpRelay(upstreams, self._connector, our_name, judges_addresses=strangers)
@@ -69,6 +71,7 @@ class Upstreams:
     def problems(self) -> list[str]:
         """What is wrong with upstreams, for the status."""
         problems = [problem for routes in self._routes.values() for problem in routes.problems()]
+        problems += [] if self.web is None else self.web.problems()
         return problems + [each for relay in self._relays.values() for each in relay.problems()]
 
     async def examine(self) -> list[str]:
@@ -90,7 +93,15 @@ class Upstreams:
                     (await relay.examine(upstream)).leave()
                 except (OSError, PeerError) as failure:
                     problems.append(f"service.{service}.upstream: {upstream}: {told(failure)}")
+        if self.web is not None:
+            problems += [f"service.http.upstream: {each}" for each in await self.web.examine()]
+            await self.web.close()
         return problems
+
+    async def close(self) -> None:
+        """Close the connections that are kept open."""
+        if self.web is not None:
+            await self.web.close()
 
     def _upstreams_of(self, service: str) -> tuple[Upstream, ...]:
         option = f"service.{service}.upstream"

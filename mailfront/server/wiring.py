@@ -23,7 +23,7 @@ from mailfront.configuration.msg_conf import Configuration
 from mailfront.directory.lookup import RecipientDirectory
 from mailfront.front.action import FrontState
 from mailfront.front.connection import FrontConnection
-from mailfront.front.http.application import create_application
+from mailfront.front.http.application import services_for
 from mailfront.front.http.redirect import create_redirect
 from mailfront.front.http.services import SERVICES
 from mailfront.front.http.settings import MailAccess, WebSettings
@@ -43,10 +43,12 @@ from mailfront.observability.counters import Counters
 from mailfront.server.certificates import ServiceContexts
 from mailfront.server.control import Answer
 from mailfront.server.logins import Logins, login_policy
+from mailfront.server.outgoing import OutgoingMail
 from mailfront.server.ports import check_distinct, offers_starttls, planned_ports
 from mailfront.server.upstreams import Upstreams
 from mailfront.server.user_directory import UserDirectory
 from mailfront.server.user_sessions import end_sessions
+from mailfront.server.web_service import web_runner
 from mailfront.server.worker_place import ALONE, WorkerPlace
 from mailfront.store.mail_store import MailStore
 
@@ -114,7 +116,14 @@ class Services:
             default_domain=configuration.string("service.defaultdomain"),
             administrators=administrators,
         )
-        self._sink = StoreSink(self._store, recipients.resolve)
+        store_sink = StoreSink(self._store, recipients.resolve)
+        self.outgoing = (
+            OutgoingMail(root, configuration, hostname, store_sink, counters.add)
+            if configuration.boolean("queue.enable")
+            else None
+        )
+        sends = self.outgoing is not None
+        self._sink = self.outgoing.sink if self.outgoing is not None else store_sink
         self._smtp_settings = SmtpSettings(
             hostname=hostname,
             domain=configuration.string("service.defaultdomain"),
@@ -122,6 +131,9 @@ class Services:
             bad_command_limit=configuration.integer("service.badcommandlimit"),
             login=login_policy(configuration, "imta"),
             spool_directory=root.store_directory,
+            honours_dsn=sends,
+            honours_require_tls=sends,
+            sends=sends,
         )
         root.store_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._imap_backend = EmbeddedImap(
@@ -132,16 +144,17 @@ class Services:
         self._pop_backend = EmbeddedPop(
             self._store, bad_command_limit=configuration.integer("service.badcommandlimit")
         )
-        self._web = web.AppRunner(
-            create_application(
+        self._web = web_runner(
+            configuration,
+            services_for(
                 self._web_settings(administrators),
                 authenticator=self._authenticator,
                 reader=StoreReader(self._store),
                 submission=WebmailSubmission(self._smtp_settings, self._sink),
                 status_source=status,
             ),
-            access_log=None,
-            keepalive_timeout=configuration.integer("service.http.idletimeout") * _MINUTE,
+            upstreams.web,
+            keeps_status=place.count == 1,
         )
         self._redirect = web.AppRunner(
             create_redirect(hostname, configuration.integer("service.http.sslport")),
@@ -197,6 +210,9 @@ class Services:
         """End what is left after the connections have ended."""
         await self._web.cleanup()
         await self._redirect.cleanup()
+        await self._upstreams.close()
+        if self.outgoing is not None:
+            await self.outgoing.close()
         self.logins.close()
         self.directory.close()
         self._store.close()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from mailfront.front.http.application import create_application
+from mailfront.front.http.application import create_application, services_for
+from mailfront.front.http.services import Services
 from mailfront.front.http.settings import MailAccess, WebSettings
 from tests.support.memory_mail import (
     MemoryAuthenticator,
@@ -45,7 +46,10 @@ class Webmail:
         self.submission = MemorySubmission()
 
     def application(self) -> web.Application:
-        return create_application(
+        return create_application(self.services())
+
+    def services(self) -> Services:
+        return services_for(
             self.settings,
             authenticator=self.authenticator,
             reader=self.reader,

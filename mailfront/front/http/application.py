@@ -16,19 +16,16 @@ from mailfront.interfaces.message_sink import Submission
 from mailfront.interfaces.status import StatusSource
 
 
-def create_application(
+def services_for(
     settings: WebSettings,
     *,
     authenticator: Authenticator,
     reader: MailReader,
     submission: Submission,
     status_source: StatusSource,
-) -> web.Application:
-    """The application, ready for `aiohttp.web.AppRunner`. It must be reached over TLS only: its
-    cookies are Secure, and browsers drop them otherwise."""
-    application = web.Application(middlewares=[guard], client_max_size=settings.message_size_limit)
-    pages = Pages(settings.hostname)
-    application[SERVICES] = Services(
+) -> Services:
+    """Everything behind the pages, with nobody signed in."""
+    return Services(
         settings=settings,
         authenticator=authenticator,
         reader=reader,
@@ -39,8 +36,25 @@ def create_application(
             lifetime=settings.session_lifetime,
             limit=settings.session_limit,
         ),
-        pages=pages,
+        pages=Pages(settings.hostname),
     )
+
+
+def open_routes() -> list[web.RouteDef]:
+    """What is served to everybody, whether the webmail is ours or behind us."""
+    return [
+        web.get("/healthz", status.healthz),
+        web.get("/.well-known/autoconfig/mail/config-v1.1.xml", autoconfig.autoconfig),
+        web.get("/mail/config-v1.1.xml", autoconfig.autoconfig),
+    ]
+
+
+def create_application(services: Services) -> web.Application:
+    """The application, ready for `aiohttp.web.AppRunner`. It must be reached over TLS only: its
+    cookies are Secure, and browsers drop them otherwise."""
+    limit, pages = services.settings.message_size_limit, services.pages
+    application = web.Application(middlewares=[guard], client_max_size=limit)
+    application[SERVICES] = services
     application.on_response_prepare.append(add_headers)
     application.add_routes(
         [
@@ -56,10 +70,8 @@ def create_application(
             web.get("/compose", compose.show),
             web.post("/compose", compose.send),
             web.get("/status", status.show),
-            web.get("/healthz", status.healthz),
             web.get("/static/{name}", pages.static_file),
-            web.get("/.well-known/autoconfig/mail/config-v1.1.xml", autoconfig.autoconfig),
-            web.get("/mail/config-v1.1.xml", autoconfig.autoconfig),
+            *open_routes(),
         ]
     )
     return application

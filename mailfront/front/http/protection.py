@@ -32,7 +32,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
+HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 _TITLES = {
     400: "That request makes no sense",
     403: "Not allowed",
@@ -41,7 +41,9 @@ _TITLES = {
     408: "That took too long",
     413: "That is too large",
     415: "That cannot be read",
+    502: "Not possible right now",
     503: "Not possible right now",
+    504: "Not possible right now",
 }
 
 
@@ -55,32 +57,34 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every failure with a page; let redirections pass."""
-    if not _HOST.fullmatch(request.headers.get("Host", "")):
-        return _error(request, 400)
+    if not HOST.fullmatch(request.headers.get("Host", "")):
+        return error_page(request, 400)
     try:
         async with asyncio.timeout(services_of(request).settings.request_timeout):
             return await handler(request)
     except web.HTTPRedirection:
         raise
     except web.HTTPException as problem:
-        response = _error(request, problem.status, _own_text(problem))
+        response = error_page(request, problem.status, _own_text(problem))
         if "Allow" in problem.headers:
             response.headers["Allow"] = problem.headers["Allow"]
         return response
     except TimeoutError:
-        return _error(request, 408)
+        return error_page(request, 408)
     except (ConnectionError, web.RequestPayloadError):
         # The browser went away in the middle of its form.
-        return _error(request, 400)
+        return error_page(request, 400)
     except BackendError as problem:
         _log.warning("path=%s backend: %s", request.path, problem)
         if problem.temporary:
-            return _error(request, 503, "The mail store does not answer. Try again in a moment.")
-        return _error(request, 404, "This folder or message does not exist any more.")
+            return error_page(
+                request, 503, "The mail store does not answer. Try again in a moment."
+            )
+        return error_page(request, 404, "This folder or message does not exist any more.")
     except Exception:
         reference = secrets.token_hex(4)
         _log.exception("reference=%s path=%s failed", reference, request.path)
-        return _error(request, 500, f"Something went wrong here. Reference: {reference}")
+        return error_page(request, 500, f"Something went wrong here. Reference: {reference}")
 
 
 def _own_text(problem: web.HTTPException) -> str:
@@ -89,7 +93,8 @@ def _own_text(problem: web.HTTPException) -> str:
     return "" if re.match(r"\d{3}: |Maximum request body", text) else text
 
 
-def _error(request: web.Request, status: int, text: str = "") -> web.Response:
+def error_page(request: web.Request, status: int, text: str = "") -> web.Response:
+    """The page that says in a few words why there is no other."""
     session = session_of(request)
     return services_of(request).pages.render(
         "error.html",

@@ -24,8 +24,8 @@ _LOGIN = LoginPolicy(plaintext_minimum_cipher=0)
 @dataclass(frozen=True, slots=True)
 class WebSettings:
     """`admins` may see the status page (canonical addresses). `mail_access` is in order of
-    preference. `login` says how people sign in. Times are in seconds, `message_size_limit` is in
-    octets."""
+    preference. `login` says how people sign in, `home` where they go then. Times are in seconds,
+    `message_size_limit` is in octets."""
 
     hostname: str
     domain: str
@@ -37,3 +37,4 @@ class WebSettings:
     request_timeout: float = 120
     message_size_limit: int = 25 * 1024 * 1024
     login: LoginPolicy = _LOGIN
+    home: str = "/mail"

@@ -39,13 +39,14 @@ _INPUT_LIMIT = 1024
 
 async def start(request: web.Request) -> web.StreamResponse:
     """`/`: to the mail, or to sign in."""
-    raise web.HTTPSeeOther("/sign-in" if session_of(request) is None else "/mail")
+    home = services_of(request).settings.home
+    raise web.HTTPSeeOther("/sign-in" if session_of(request) is None else home)
 
 
 async def show(request: web.Request) -> web.StreamResponse:
     """`GET /sign-in`."""
     if session_of(request) is not None:
-        raise web.HTTPSeeOther("/mail")
+        raise web.HTTPSeeOther(services_of(request).settings.home)
     return await _form(request, status=200, problem="", login="")
 
 
@@ -94,7 +95,7 @@ async def _authenticate(
         "service=http peer=%s event=signed-in user=%s method=%s",
         client.peer, result.user, result.method,
     )  # fmt: skip
-    response = web.HTTPSeeOther("/mail")
+    response = web.HTTPSeeOther(services.settings.home)
     _set_cookie(response, SESSION_COOKIE, token)
     response.del_cookie(SIGN_IN_COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
     raise response
