@@ -77,8 +77,9 @@ class RelayConversation(Protocol):
         """Name a recipient."""
         ...
 
-    async def data(self) -> RelayAnswer:
-        """Ask to send the message: 354 invites."""
+    async def data(self, *, chunked: bool = False) -> RelayAnswer:
+        """Ask to send the message: 354 invites. `chunked` is how it comes in, and goes on where the
+        server takes that (RFC 3030)."""
         ...
 
     async def send(self, octets: bytes) -> RelayAnswer | None:

@@ -33,6 +33,7 @@ from mailfront.protocol.upstream_smtp.commands import (
     RSET,
     TRACE_ALLOWANCE,
     DataStuffing,
+    chunk,
     mail_command,
     recipient_command,
 )
@@ -50,6 +51,8 @@ OFFER_LASTS = 300.0
 
 _NO_OPTIONS = RecipientOptions()
 _CLOSING = 421
+_TAKEN = 250
+_GO_ON = RelayAnswer(354, ("2.0.0 Go on",))
 # It wants us to log in, which no client of ours can mend.
 _WANTS_LOGIN = frozenset({530, 534, 535, 538})
 
@@ -163,6 +166,8 @@ class _Conversation:
         # From MAIL to the answer to the end of the message.
         self._under_way = False
         self._stuffing = DataStuffing()
+        # Whether the message goes on as it comes in, by BDAT.
+        self._chunked = False
 
     async def mail(self, mail: RelayedMail) -> RelayAnswer:
         """Part of `RelayConversation`; a connection that went stale is replaced."""
@@ -185,15 +190,21 @@ class _Conversation:
             answer = await channel.ask(command, COMMAND_TIMEOUT)
             return self._judged(answer, 250, 251)
 
-    async def data(self) -> RelayAnswer:
+    async def data(self, *, chunked: bool = False) -> RelayAnswer:
         """Part of `RelayConversation`."""
         with self._loss("DATA") as channel:
+            self._chunked = chunked and channel.opening.capabilities.chunking
+            if self._chunked:
+                return _GO_ON
             self._stuffing = DataStuffing()
             return self._judged(await channel.ask(DATA, DATA_TIMEOUT), 354)
 
     async def send(self, octets: bytes) -> RelayAnswer | None:
         """Part of `RelayConversation`."""
         with self._loss("a message") as channel:
+            if self._chunked:
+                answer = await channel.ask(chunk(octets), BLOCK_TIMEOUT)
+                return None if answer.code == _TAKEN else self._judged(answer)
             early = await channel.unasked(BLOCK_TIMEOUT)
             if early is None:
                 await channel.send(self._stuffing.stuff(octets), BLOCK_TIMEOUT)
@@ -207,9 +218,13 @@ class _Conversation:
             early = await channel.unasked(BLOCK_TIMEOUT)
             if early is not None:
                 return self._refused_early(early)
-            rest = self._stuffing.stuff(octets)
-            answer = await channel.ask(rest + self._stuffing.end(), END_TIMEOUT)
-            self._under_way = False
+            if self._chunked:
+                rest = chunk(octets, last=True)
+            else:
+                rest = self._stuffing.stuff(octets) + self._stuffing.end()
+            answer = await channel.ask(rest, END_TIMEOUT)
+            # RFC 3030 section 2: after a refused chunk only RSET begins anew.
+            self._under_way = self._chunked and not answer.accepts
             return self._judged(answer, 250)
 
     def drop(self) -> None:

@@ -17,7 +17,7 @@ from typing import AnyStr, cast
 from aiosmtpd.smtp import SMTP
 
 from mailfront.errors import PeerGoneError
-from mailfront.front.smtp.data_transfer import DataTransfer
+from mailfront.front.smtp.data_transfer import Transfer
 from mailfront.front.smtp.settings import SmtpSettings
 from mailfront.interfaces.tasks import start_task
 from mailfront.interfaces.transport import UpgradableTransport
@@ -46,7 +46,7 @@ class SmtpConnection(SMTP):
         self.stopping = False
         self._lines = CommandLines()
         # The message that comes in, until it is answered.
-        self._transfer: DataTransfer | None = None
+        self._transfer: Transfer | None = None
         self._receives_data = False
         self._handshake_runs = False
         self._task: asyncio.Task[None] | None = None
@@ -71,7 +71,7 @@ class SmtpConnection(SMTP):
         """How long the next command line may be, CRLF included."""
         raise NotImplementedError
 
-    def take_message(self, transfer: DataTransfer) -> None:
+    def take_message(self, transfer: Transfer) -> None:
         """Answer a message whose data has ended, or goes on for too long."""
         raise NotImplementedError
 
@@ -206,7 +206,9 @@ class SmtpConnection(SMTP):
         transfer = self._transfer
         try:
             if transfer is not None:
-                if transfer.finished or transfer.abandoned:
+                # Chunks may come in one piece, each too short to be spooled while it comes.
+                over = transfer.finished and (transfer.is_whole or not transfer.needs_spooling)
+                if over or transfer.abandoned:
                     self.take_message(transfer)
                 elif transfer.needs_spooling:
                     self.start(self._relieve(transfer))
@@ -277,14 +279,21 @@ class SmtpConnection(SMTP):
         self._arrival = self.loop.create_future()
         await self._arrival
 
-    def begin_message(self, transfer: DataTransfer) -> None:
+    def begin_message(self, transfer: Transfer) -> None:
         """What comes from now on is the data of a message, up to its end."""
+        self._message_overdue = self.loop.time() + self.settings.message_timeout
+        self.continue_message(transfer)
+
+    def continue_message(self, transfer: Transfer) -> None:
+        """What comes from now on is a further chunk of a message."""
         self._transfer = transfer
         self._receives_data = True
-        self._message_overdue = self.loop.time() + self.settings.message_timeout
         self._expect_by(self._data_deadline())
-        if len(self._lines):
-            self._feed_transfer(transfer, self._lines.take_all())
+        self._feed_transfer(transfer, self._lines.take(transfer.expected))
+
+    def interrupt_message(self) -> None:
+        """A chunk of a message has ended: commands come next."""
+        self._transfer = None
 
     def end_message(self) -> None:
         """The message that came in is answered, or its client is gone: free it."""
@@ -293,20 +302,21 @@ class SmtpConnection(SMTP):
             self._transfer = None
             self._receives_data = False
 
-    def _feed_transfer(self, transfer: DataTransfer, data: bytes) -> bool:
+    def _feed_transfer(self, transfer: Transfer, data: bytes) -> bool:
         """Give octets to the message; return whether the session must act."""
         transfer.feed(data)
         if transfer.finished:
             # From here on octets are commands again, even before the message is answered.
             self._receives_data = False
-            self._lines.feed(transfer.leftover)
+            if transfer.leftover:
+                self._lines.feed(transfer.leftover)
             return True
         if transfer.needs_spooling or transfer.abandoned:
             self._pause_reading()
             return True
         return False
 
-    async def _relieve(self, transfer: DataTransfer) -> None:
+    async def _relieve(self, transfer: Transfer) -> None:
         self.suspend_deadline()
         refusal = await transfer.message.relieve()
         if refusal is not None and transfer.refusal is None:

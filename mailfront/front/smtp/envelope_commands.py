@@ -69,6 +69,8 @@ def read_recipient(
         return reply.RCPT_SYNTAX
     if transaction.mail_from is None:
         return reply.MAIL_FIRST
+    if transaction.chunks is not None:
+        return reply.RECIPIENT_TOO_LATE
     recipient, rest = parse_forward_path(path, settings.domain or settings.hostname)
     if rest and not facts.extended_smtp:
         return reply.PARAMETERS_NEED_EHLO

@@ -1,7 +1,7 @@
 """What EHLO offers, and the exchange that AUTH begins.
 
-RFC 1870 (SIZE), 2034 (ENHANCEDSTATUSCODES), 2920 (PIPELINING), 3207 (STARTTLS), 3461 (DSN), 4954
-(AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 8689 (REQUIRETLS).
+RFC 1870 (SIZE), 2034 (ENHANCEDSTATUSCODES), 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS),
+3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 8689 (REQUIRETLS).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def ehlo_response(
         keywords.append("DSN")
     if offer.require_tls and tls:
         keywords.append("REQUIRETLS")
-    keywords += ["PIPELINING", "ENHANCEDSTATUSCODES"]
+    keywords += ["PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING"]
     if settings.tls_available and not tls:
         keywords.append("STARTTLS")
     if mechanisms:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from mailfront.errors import BackendError
-from mailfront.front.smtp.data_transfer import DataTransfer
+from mailfront.front.smtp.data_transfer import ChunkTransfer, DataTransfer, Transfer
 from mailfront.front.smtp.incoming import IncomingMessage
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.spool import SpooledMessage
@@ -36,6 +36,8 @@ _log = logging.getLogger("mailfront.smtp")
 HEADER_LIMIT = 256 * 1024
 NO_PARAMETERS = MailParameters()
 NO_OPTIONS = RecipientOptions()
+# By DATA or by BDAT.
+KindOfTransfer = type[DataTransfer] | type[ChunkTransfer]
 
 
 class Reception:
@@ -86,12 +88,12 @@ class Reception:
         return reply.RELAYING_DENIED
 
     async def open_message(
-        self, session: SessionFacts, transaction: Transaction
-    ) -> DataTransfer | Reply:
+        self, session: SessionFacts, transaction: Transaction, kind: KindOfTransfer
+    ) -> Transfer | Reply:
         """Make ready for the data of a message, or tell why it cannot come."""
         settings = self.settings
         message = SpooledMessage(settings.spool_directory)
-        return DataTransfer(message, settings.size_limit, settings.memory_limit)
+        return kind(message, settings.size_limit, settings.memory_limit)
 
     async def handle_DATA(  # noqa: N802
         self, session: SessionFacts, transaction: Transaction, message: IncomingMessage

@@ -12,10 +12,16 @@ import secrets
 from collections.abc import Callable
 
 from mailfront.errors import BackendError
-from mailfront.front.smtp.data_transfer import DataTransfer
+from mailfront.front.smtp.data_transfer import ChunkTransfer, Transfer
 from mailfront.front.smtp.extensions import size_limit
 from mailfront.front.smtp.incoming import IncomingMessage
-from mailfront.front.smtp.reception import HEADER_LIMIT, NO_OPTIONS, NO_PARAMETERS, Reception
+from mailfront.front.smtp.reception import (
+    HEADER_LIMIT,
+    NO_OPTIONS,
+    NO_PARAMETERS,
+    KindOfTransfer,
+    Reception,
+)
 from mailfront.front.smtp.settings import SmtpSettings
 from mailfront.front.smtp.submission import SubmissionReception
 from mailfront.front.smtp.transaction import SessionFacts, Transaction
@@ -169,12 +175,12 @@ class Relaying(Reception):
             return reply.RELAY_LOST
 
     async def open_message(
-        self, session: SessionFacts, transaction: Transaction
-    ) -> DataTransfer | Reply:
+        self, session: SessionFacts, transaction: Transaction, kind: KindOfTransfer
+    ) -> Transfer | Reply:
         """Part of `Reception`."""
         conversation = self._open_conversation(session)
         try:
-            answer = await conversation.data()
+            answer = await conversation.data(chunked=kind is ChunkTransfer)
         except BackendError:
             return reply.RELAY_LOST
         if answer.code != _SEND_DATA:
@@ -187,7 +193,7 @@ class Relaying(Reception):
 
         message = RelayedMessage(conversation, identifier, prefix)
         # The whole header has to be here before anything goes on.
-        return DataTransfer(message, size_limit(self.settings, session.offer), HEADER_LIMIT)
+        return kind(message, size_limit(self.settings, session.offer), HEADER_LIMIT)
 
     async def handle_DATA(  # noqa: N802
         self, session: SessionFacts, transaction: Transaction, message: IncomingMessage

@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine
-from typing import Any
 
 from mailfront.errors import (
     BackendError,
@@ -23,18 +21,16 @@ from mailfront.errors import (
     SmtpRefusalError,
 )
 from mailfront.front.settings import HTTP_VERBS
-from mailfront.front.smtp.connection import SmtpConnection
-from mailfront.front.smtp.data_transfer import DataTransfer
 from mailfront.front.smtp.envelope_commands import read_mail, read_recipient
 from mailfront.front.smtp.extensions import ehlo_response
-from mailfront.front.smtp.incoming import IncomingMessage
 from mailfront.front.smtp.login import SmtpLogin
+from mailfront.front.smtp.message_session import MessageSession
 from mailfront.front.smtp.reception import NO_OPTIONS, Reception
 from mailfront.front.smtp.settings import Role, SmtpSettings
-from mailfront.front.smtp.transaction import SessionFacts, Transaction
+from mailfront.front.smtp.transaction import SessionFacts
 from mailfront.interfaces.authenticator import Authenticator
 from mailfront.interfaces.peer import TlsFacts
-from mailfront.interfaces.tasks import run_at_once, run_until_it_waits
+from mailfront.interfaces.tasks import run_at_once
 from mailfront.protocol.smtp import reply
 from mailfront.protocol.smtp.address import is_hello_name
 from mailfront.protocol.smtp.commands import (
@@ -48,17 +44,13 @@ from mailfront.protocol.smtp.reply import Reply
 _log = logging.getLogger("mailfront.smtp")
 
 
-class SmtpSession(SmtpConnection):
+class SmtpSession(MessageSession):
     """One connection's conversation."""
-
-    facts: SessionFacts
-    transaction: Transaction
 
     def __init__(
         self, settings: SmtpSettings, reception: Reception, authenticator: Authenticator
     ) -> None:
-        super().__init__(settings)
-        self.event_handler = self.reception = reception
+        super().__init__(settings, reception)
         self.authenticator = authenticator
         self._protocol_errors = 0
         self._refused_recipients = 0
@@ -94,7 +86,7 @@ class SmtpSession(SmtpConnection):
         verb, _, argument = line.partition(b" ")
         verb = verb.upper()
         if verb in HTTP_VERBS:
-            self._report_attack("http_requests", "HTTP request")
+            self.report_attack("http_requests", "HTTP request")
             self.end(reply.NOT_HTTP, "HTTP request")
             return
         name = verb.decode("ascii", errors="replace")
@@ -103,6 +95,8 @@ class SmtpSession(SmtpConnection):
             self.send(reply.UNKNOWN_COMMAND)
         elif len(line) + len(b"\r\n") > command.line_limit:
             self.send(reply.LINE_TOO_LONG)
+        elif command.octets_follow:
+            self.take_chunk(argument, self._refusal(command, argument))
         elif (refusal := self._refusal(command, argument)) is not None:
             self.send(refusal)
         else:
@@ -115,15 +109,9 @@ class SmtpSession(SmtpConnection):
             if command.waits:
                 self.start(work)
             elif command.may_wait:
-                self._start_if_it_waits(work)
+                self.start_if_it_waits(work)
             else:
                 run_at_once(work)
-
-    def _start_if_it_waits(self, work: Coroutine[Any, Any, None]) -> None:
-        rest = work if self.reception.waits else run_until_it_waits(work)
-        if rest is not None:
-            self.suspend_deadline()
-            self.start(rest)
 
     def _refusal(self, command: Command, argument: bytes) -> Reply | None:
         """Why the command is not allowed in this state."""
@@ -160,6 +148,7 @@ class SmtpSession(SmtpConnection):
 
     def session_ended(self) -> None:
         """Let go what the session holds elsewhere."""
+        self.forget_chunks()
         self.reception.forget(self.facts)
 
     def _forget_everything(self) -> None:
@@ -168,18 +157,10 @@ class SmtpSession(SmtpConnection):
         self.session = self.facts
         submits = self.reception.role is Role.SUBMISSION
         self._login = SmtpLogin(self, self.authenticator, offered=submits)
-        self._set_rset_state()
-
-    def _set_rset_state(self) -> None:
-        self.transaction = Transaction()
-        self.envelope = self.transaction
+        self.reset_transaction()
 
     def _login_is_missing(self) -> bool:
         return self.reception.role is Role.SUBMISSION and self.facts.identity is None
-
-    def _report_attack(self, event: str, what: str) -> None:
-        self.reception.count(event)
-        _log.warning("service=%s peer=%s %s", self.reception.role.value, self.client.peer, what)
 
     def _report_fault(self, failure: Exception) -> None:
         """Log a fault of ours under a reference; reply no more than that."""
@@ -208,7 +189,7 @@ class SmtpSession(SmtpConnection):
         if not is_hello_name(hostname):
             self.send(reply.BAD_HELLO)
             return False
-        self._set_rset_state()
+        self.reset_transaction()
         self.facts.offer = await self.reception.offer()
         self.facts.host_name = hostname
         self.facts.extended_smtp = extended
@@ -223,7 +204,7 @@ class SmtpSession(SmtpConnection):
         elif not self.settings.tls_ready():
             self.send(reply.TLS_UNAVAILABLE)
         elif self.has_unread_input():
-            self._report_attack(
+            self.report_attack(
                 "starttls_injection", "STARTTLS injection: octets in clear behind STARTTLS"
             )
             self.end(reply.STARTTLS_PIPELINED, "starttls injection")
@@ -284,6 +265,7 @@ class SmtpSession(SmtpConnection):
         sender, parameters = command.sender, command.parameters
         answer = await self.reception.handle_MAIL(self.facts, sender, parameters)
         if answer.code == reply.SENDER_OK.code:
+            self.skipped = 0
             self.transaction.mail_from = "" if sender is None else str(sender)
             self.transaction.options = parameters.options
             self.transaction.smtp_utf8 = parameters.options.utf8
@@ -306,50 +288,9 @@ class SmtpSession(SmtpConnection):
             self._refused_recipients += 1
         self.send(answer)
 
-    async def smtp_DATA(self, arg: str) -> None:
-        """RFC 5321 section 4.1.1.4."""
-        if self.transaction.mail_from is None:
-            self.send(reply.MAIL_FIRST)
-            return
-        if not self.transaction.rcpt_tos:
-            self.send(reply.NO_VALID_RECIPIENTS)
-            return
-        transfer = await self.reception.open_message(self.facts, self.transaction)
-        if isinstance(transfer, Reply):
-            self._set_rset_state()
-            self.send(transfer)
-            return
-        self.send(reply.SEND_DATA)
-        self.begin_message(transfer)
-
-    def take_message(self, transfer: DataTransfer) -> None:
-        """Hand over the message that has come in, or refuse it."""
-        if transfer.refusal is None:
-            self.suspend_deadline()
-            self.start(self._hand_over(transfer.message))
-            return
-        self._message_answered()
-        self.reception.count("messages_refused")
-        if transfer.refusal is reply.BARE_LINE_END:
-            self._report_attack("bare_line_ends", "bare CR or LF in a message")
-        if transfer.abandoned:
-            self.end(transfer.refusal, "message without end")
-        else:
-            self.send(transfer.refusal)
-
-    async def _hand_over(self, message: IncomingMessage) -> None:
-        try:
-            self.send(await self.reception.handle_DATA(self.facts, self.transaction, message))
-        finally:
-            self._message_answered()
-
-    def _message_answered(self) -> None:
-        self.end_message()
-        self._set_rset_state()
-
     async def smtp_RSET(self, arg: str) -> None:
         """RFC 5321 section 4.1.1.5."""
-        self._set_rset_state()
+        self.reset_transaction()
         self.send(reply.RESET)
 
     async def smtp_NOOP(self, arg: str) -> None:

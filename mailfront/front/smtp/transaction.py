@@ -10,6 +10,7 @@ import asyncio
 
 from aiosmtpd.smtp import Envelope, Session
 
+from mailfront.front.smtp.data_transfer import ChunkTransfer
 from mailfront.interfaces.authenticator import Identity
 from mailfront.interfaces.mail_relay import RelayClient, RelayConversation, RelayOffer
 from mailfront.interfaces.message_sink import MailOptions, RecipientOptions
@@ -43,9 +44,10 @@ class SessionFacts(Session):
 class Transaction(Envelope):
     """`mail_from` is None before MAIL, empty for the null reverse-path; `rcpt_tos` are the
     accepted recipients. `options` are what MAIL said, `recipient_options` what RCPT said of those
-    recipients of whom it said anything."""
+    recipients of whom it said anything; `chunks` is the message between one BDAT and the next."""
 
     def __init__(self) -> None:
         super().__init__()
         self.options = MailOptions()
+        self.chunks: ChunkTransfer | None = None
         self.recipient_options: dict[str, RecipientOptions] = {}

@@ -53,10 +53,14 @@ class CommandLines:
             raise SmtpRefusalError(500, "5.5.2", "Control characters in a command line")
         return line
 
-    def take_all(self) -> bytes:
-        """Take everything: the client was told to send something other than commands."""
-        data = bytes(self._bytes)
-        self.clear()
+    def take(self, most: int) -> bytes:
+        """Take at most so many octets: they are something other than commands."""
+        data = bytes(memoryview(self._bytes)[:most])
+        if len(data) == len(self._bytes):
+            self.clear()
+        else:
+            del self._bytes[: len(data)]
+            self._searched = 0
         return data
 
     def clear(self) -> None:

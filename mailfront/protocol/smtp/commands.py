@@ -17,7 +17,8 @@ AUTH_LINE_LIMIT = MAXIMUM_RESPONSE_OCTETS + len(b"\r\n")
 class Command:
     """When a command is allowed, how long its line may be, and whether it waits for anything before
     it is answered: always (`waits`: a further line, a decision), or perhaps (`may_wait`: a
-    directory in the network, the server behind us)."""
+    directory in the network, the server behind us). `octets_follow` as many as its argument says,
+    whatever is replied."""
 
     after_hello: bool = False
     after_login: bool = False
@@ -25,6 +26,7 @@ class Command:
     line_limit: int = COMMAND_LINE_LIMIT
     waits: bool = False
     may_wait: bool = False
+    octets_follow: bool = False
 
 
 COMMANDS = {
@@ -39,6 +41,7 @@ COMMANDS = {
         after_hello=True, after_login=True, line_limit=EXTENDED_LINE_LIMIT, may_wait=True
     ),
     "DATA": Command(after_hello=True, after_login=True, takes_argument=False, may_wait=True),
+    "BDAT": Command(after_hello=True, after_login=True, octets_follow=True),
     "RSET": Command(takes_argument=False),
     "NOOP": Command(),
     "QUIT": Command(takes_argument=False),

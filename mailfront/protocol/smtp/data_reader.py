@@ -49,7 +49,7 @@ class DataReader:
             body = block[: len(block) - len(self._held)]
         if not body:
             return b""
-        if _line_ends(body) not in (None, "\r\n"):
+        if line_ends(body) not in (None, "\r\n"):
             self.bare_line_end = True
         if b"\0" in body:
             self.nul = True
@@ -61,8 +61,8 @@ class DataReader:
         return body
 
 
-def _line_ends(body: bytes) -> str | tuple[str, ...] | None:
-    """Which of CR LF, CR and LF end lines in `body`; None if there is no line end."""
+def line_ends(body: bytes) -> str | tuple[str, ...] | None:
+    """Return which of CR LF, CR and LF end lines in `body`; None if there is no line end."""
     # The standard library's universal newlines: the fastest look at each octet that there is.
     decoder = io.IncrementalNewlineDecoder(None, translate=False)
     decoder.decode(body.decode("latin-1"), final=True)

@@ -82,6 +82,8 @@ MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
 PARAMETERS_NEED_EHLO = Reply(555, "5.5.4", "Parameters need EHLO instead of HELO")
 MAIL_SYNTAX = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
 RCPT_SYNTAX = Reply(501, "5.5.4", "Syntax: RCPT TO:<address>")
+RECIPIENT_TOO_LATE = Reply(503, "5.5.1", "The message has begun: no further recipients")
+DATA_BEHIND_BDAT = Reply(503, "5.5.1", "No DATA behind BDAT, the transaction is reset")
 AUTH_SYNTAX = Reply(501, "5.5.4", "Syntax: AUTH mechanism [initial response]")
 NO_VALID_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
 
@@ -94,6 +96,8 @@ CANNOT_VERIFY = Reply(252, "2.5.0", "Addresses are verified by RCPT only")
 BYE = Reply(221, "2.0.0", "Goodbye")
 HELP = Reply(214, "2.0.0", "See RFC 5321")
 SEND_DATA = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+
+CHUNK_TAKEN = Reply(250, "2.0.0", "Chunk received")
 
 # TLS and authentication.
 READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")

@@ -1,8 +1,8 @@
 """The commands and the data that a mail transaction sends to a server behind us.
 
 Each is made anew from what was parsed: no octet of a client's command goes on as it came. RFC 5321
-sections 3.3 and 4.5.2, RFC 1870 (SIZE), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
-RFC 8689 (REQUIRETLS), RFC 4954 section 5 (AUTH=).
+sections 3.3 and 4.5.2, RFC 1870 (SIZE), RFC 3030 (BDAT), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC
+6531 (SMTPUTF8), RFC 8689 (REQUIRETLS), RFC 4954 section 5 (AUTH=).
 """
 
 from __future__ import annotations
@@ -64,6 +64,11 @@ def recipient_command(
     if options.original:
         words.append(f"ORCPT={_checked(options.original)}")
     return f"{' '.join(words)}\r\n".encode()
+
+
+def chunk(octets: bytes, *, last: bool = False) -> bytes:
+    """Return a part of a message as BDAT sends it (RFC 3030 section 2)."""
+    return b"BDAT %d%s\r\n%s" % (len(octets), b" LAST" if last else b"", octets)
 
 
 class DataStuffing:

@@ -15,6 +15,7 @@ from mailfront.backend.upstream.smtp import SmtpRelay
 from mailfront.configuration.upstream_list import Upstream, parse_upstreams
 from mailfront.errors import BackendError
 from mailfront.interfaces.mail_relay import RelayAnswer, RelayClient, RelayedMail, RelayOffer
+from mailfront.interfaces.message_sink import MailOptions
 from mailfront.interfaces.peer import Peer
 from mailfront.tls.client_transport import ClientTransport
 from mailfront.tls.conversation import Conversation
@@ -394,3 +395,60 @@ async def test_a_cancelled_command_ends_the_connection() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert servers.opened[0].aborted
+
+
+CHUNKING = b"250-mta\r\n250-CHUNKING\r\n250-DSN\r\n250 XCLIENT ADDR\r\n"
+
+
+async def test_chunks_go_on_in_chunks_where_the_server_takes_them() -> None:
+    servers = Servers({b"EHLO": CHUNKING, b"BDAT": b"250 2.0.0 Ok\r\n"})
+    conversation = relay(servers).conversation(CLIENT)
+    for _ in range(2):
+        await conversation.mail(MAIL)
+        await conversation.recipient("b@example.test")
+        assert (await conversation.data(chunked=True)).code == 354
+        assert await conversation.send(b"Subject: x\r\n") is None
+        assert (await conversation.finish(b"\r\n.\r\n")).accepts
+    [server] = servers.opened
+    assert server.received.count(b"BDAT 12\r\nSubject: x\r\nBDAT 5 LAST\r\n\r\n.\r\n") == 2
+    assert b"RSET" not in server.received
+    assert b"DATA" not in server.received
+
+
+async def test_chunks_go_on_as_data_where_the_server_takes_none() -> None:
+    servers = Servers({b"BDAT": b"500 what\r\n"})
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    await conversation.recipient("b@example.test")
+    assert (await conversation.data(chunked=True)).code == 354
+    assert (await conversation.finish(b"Subject: x\r\n\r\n.y\r\n")).accepts
+    assert servers.opened[0].received.endswith(b"DATA\r\nSubject: x\r\n\r\n..y\r\n.\r\n")
+
+
+async def test_a_refused_chunk_is_passed_on_and_reset() -> None:
+    servers = Servers({b"EHLO": CHUNKING, b"BDAT": b"552 5.3.4 too large\r\n"})
+    conversation = relay(servers).conversation(CLIENT)
+    await conversation.mail(MAIL)
+    await conversation.data(chunked=True)
+    refusal = await conversation.send(b"x\r\n")
+    assert refusal is not None
+    assert refusal.code == 552
+    await conversation.mail(MAIL)
+    await conversation.data(chunked=True)
+    assert (await conversation.finish(b"x\r\n")).code == 552
+    await conversation.mail(MAIL)
+    assert servers.opened[0].verbs[3:] == [
+        b"MAIL", b"BDAT", b"x", b"RSET", b"MAIL", b"BDAT", b"x", b"RSET", b"MAIL",
+    ]  # fmt: skip
+
+
+async def test_a_server_without_dsn_is_not_told_of_it() -> None:
+    asked = RelayedMail("a@example.org", options=MailOptions(return_content="HDRS"))
+    servers = Servers({b"EHLO": CHUNKING}, {})
+    behind = relay(servers)
+    conversation = behind.conversation(CLIENT)
+    assert (await behind.offer()).dsn
+    with pytest.raises(BackendError):
+        await conversation.mail(asked)
+    assert b"MAIL" not in servers.opened[1].verbs
+    assert not (await behind.offer()).dsn

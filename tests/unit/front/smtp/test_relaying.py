@@ -37,6 +37,7 @@ class Behind:
     asked: list[object] = field(default_factory=list)
     content: bytes = b""
     finished: list[bytes] = field(default_factory=list)
+    chunked: list[bool] = field(default_factory=list)
     drops: int = 0
     taking: asyncio.Event | None = None
 
@@ -56,8 +57,9 @@ class Behind:
         self.options[address] = options
         return self._answer(address, OK)
 
-    async def data(self) -> RelayAnswer:
+    async def data(self, *, chunked: bool = False) -> RelayAnswer:
         self.content = b""
+        self.chunked.append(chunked)
         return self._answer("data", RelayAnswer(354, ("go on",)))
 
     async def send(self, octets: bytes) -> RelayAnswer | None:
@@ -275,3 +277,46 @@ async def test_only_what_they_refuse_for_good_counts_as_guessing(code: int, ende
     for _ in range(4):
         await client.say(f"RCPT TO:<{BOB}>")
     assert client.closed is ended
+
+
+async def test_chunks_go_on_as_they_come() -> None:
+    behind = Behind()
+    client = await session(behind)
+    mail = f"MAIL FROM:<x@y.example>\r\nRCPT TO:<{BOB}>\r\n".encode()
+    await client.send(mail + b"BDAT 11\r\nSubject: x\r")
+    assert await client.send(b"BDAT 4 LAST\r\n\n\r\ny") == ["250 2.0.0 queued as 4711"]
+    assert behind.chunked == [True]
+    assert behind.finished[0].endswith(b"\r\nSubject: x\r\n\r\ny\r\n")
+    # What comes by DATA goes on by DATA.
+    await client.send(mail + b"DATA\r\n")
+    assert behind.chunked == [True, False]
+
+
+async def test_chunks_that_cannot_go_on_are_read_to_their_end() -> None:
+    behind = Behind(answers={"data": RelayAnswer(451, ("4.3.0 not now",))})
+    client = await session(behind)
+    mail = f"MAIL FROM:<x@y.example>\r\nRCPT TO:<{BOB}>\r\n".encode()
+    answers = await client.send(mail + b"BDAT 6\r\nQUIT\r\nNOOP\r\n")
+    assert answers[2:] == ["451 4.3.0 not now", "250 2.0.0 OK"]
+    behind.answers = {}
+    await client.send(mail + b"BDAT 6\r\nQUIT\r\n")
+    drops = behind.drops
+    assert await client.send(b"RSET\r\n") == ["250 2.0.0 Transaction reset"]
+    assert behind.drops == drops + 1
+    assert behind.finished == []
+
+
+@pytest.mark.parametrize("dsn", [True, False])
+async def test_what_the_servers_behind_honour_is_offered_and_told(dsn: bool) -> None:
+    behind = Behind(RelayOffer(dsn=dsn, require_tls=dsn))
+    client = await session(behind, Role.SUBMISSION)
+    offered = await client.say("EHLO client.example")
+    assert ("250-DSN" in offered, "250-REQUIRETLS" in offered) == (dsn, dsn)
+    answers = await client.say(
+        f"MAIL FROM:<{ALICE}> RET=FULL ENVID=1 REQUIRETLS", f"RCPT TO:<{BOB}> NOTIFY=NEVER"
+    )
+    assert [answer[:3] for answer in answers] == (["250", "250"] if dsn else ["555", "503"])
+    if dsn:
+        options = MailOptions(require_tls=True, return_content="FULL", envelope_id="1")
+        assert behind.asked[0] == RelayedMail(ALICE, None, options)
+        assert behind.options == {BOB: RecipientOptions(frozenset({"NEVER"}))}

@@ -65,8 +65,20 @@ def test_taking_everything_leaves_nothing() -> None:
     queue = CommandLines()
     queue.feed(b"half a li")
     queue.next_line(LIMIT)
-    assert queue.take_all() == b"half a li"
+    assert queue.take(1000) == b"half a li"
     assert len(queue) == 0
+
+
+def test_what_is_behind_the_octets_taken_is_lines_again() -> None:
+    queue = CommandLines()
+    queue.feed(b"BDAT 4\r\na\r\n\nNOOP\r\nNO")
+    assert queue.next_line(LIMIT) == b"BDAT 4"
+    assert queue.take(4) == b"a\r\n\n"
+    assert queue.take(0) == b""
+    assert queue.next_line(LIMIT) == b"NOOP"
+    assert queue.next_line(LIMIT) is None
+    queue.feed(b"OP\r\n")
+    assert queue.next_line(LIMIT) == b"NOOP"
 
 
 @given(st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"\0", b"abc", b"y" * 30])))

@@ -15,6 +15,7 @@ from mailfront.protocol.smtp.data_reader import DataReader
 from mailfront.protocol.upstream_smtp.commands import (
     TRACE_ALLOWANCE,
     DataStuffing,
+    chunk,
     mail_command,
     recipient_command,
 )
@@ -98,6 +99,11 @@ def test_a_reader_gets_the_message_back_and_nothing_behind_it(
     assert reader.feed(sent) == message
     assert reader.finished
     assert reader.leftover == b""
+
+
+def test_a_chunk_says_how_long_it_is() -> None:
+    assert chunk(b".\r\n") == b"BDAT 3\r\n.\r\n"
+    assert chunk(b"", last=True) == b"BDAT 0 LAST\r\n"
 
 
 def test_a_last_line_without_its_end_gets_one() -> None:
