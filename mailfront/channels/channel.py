@@ -31,11 +31,11 @@ class Exchangers(Enum):
 class Channel:
     """A channel block, its keywords taken together with the defaults before it.
 
-    `daemon` names the one host that takes everything (a smarthost), empty for the destination's
-    own; `local` says that mail for it goes into mailboxes here. `backoff` are the waits between
-    attempts, the last one repeating; `notices` the ages of a message at which its sender is told
-    that it still waits, the last one being when it is given up. `credentials` is the path of the
-    file with the client's login, `client_certificate` a nickname; both empty for none.
+    `daemon` names the one host that takes everything (a smarthost), an address in brackets, empty
+    for the destination's own; `local` says that mail for it goes into mailboxes here. `backoff` are
+    the waits between attempts, the last one repeating; `notices` the ages of a message at which its
+    sender is told that it still waits, the last one being when it is given up. `credentials` is the
+    path of the file with the client's login, `client_certificate` a nickname; both empty for none.
     `source_block_limit` is in octets: the largest message taken from clients on this channel.
 
     Of clients: `submission` says that users send mail here; `tls_switch` and `sasl_switch` name the

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from mailfront.channels.advice import advice
 from mailfront.channels.imta_cnf import load_channels
 from mailfront.channels.table import ChannelTable
 from mailfront.configuration.home import ServerRoot
@@ -70,5 +71,5 @@ class ChannelsFile:
             self._log_warnings()
 
     def _log_warnings(self) -> None:
-        for warning in self._table.warnings:
+        for warning in advice(self._table, self._root.imta_cnf):
             _log.warning("%s", warning)

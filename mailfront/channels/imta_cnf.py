@@ -62,7 +62,15 @@ def load_channels(root: ServerRoot) -> ChannelTable:
     if not path.exists():
         return _Reader(path).read(_standard_lines(path))
     file = ImtaFile(path)
-    return _Reader(path, file).read(file.lines())
+    reader = _Reader(path, file)
+    lines = file.lines()
+    if file.is_of_old:
+        reader.warn(
+            "is the default of a version that did not read it; it counts now, as it stands. For "
+            "today's default remove it and run mailfront init; to keep it take the comment NOT "
+            "READ YET out"
+        )
+    return reader.read(lines)
 
 
 def _standard_lines(path: Path) -> list[Line]:
@@ -83,11 +91,15 @@ class _Reader:
         self._warnings: list[str] = []
         self._without_effect: dict[str, None] = {}
 
+    def warn(self, what: str) -> None:
+        """Note what is wrong with the file as a whole and does not count as a mistake."""
+        self._warnings.append(f"{self._path}: {what}")
+
     def read(self, lines: list[Line]) -> ChannelTable:
         lines = _without_leading_blanks(lines)
         if not lines:
             lines = _standard_lines(self._path)
-            self._warnings.append(f"{self._path}: says nothing; what is standard holds")
+            self.warn("says nothing; what is standard holds")
         end = next((number for number, line in enumerate(lines) if not line.text), len(lines))
         self._read_rules(lines[:end])
         self._read_blocks(_blocks(lines[end:]))

@@ -32,6 +32,7 @@ MAXIMUM_DEPTH = 8
 _TABLE_DIRECTORY = re.compile(r"IMTA_TABLE:", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OTHERS_MAY_WRITE = 0o022
+_OLD_DEFAULT = b"! NOT READ YET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,15 @@ class FileIdentity:
 
 
 class ImtaFile:
-    """imta.cnf with what it includes. `files` are those that were read, for the next look."""
+    """imta.cnf with what it includes. `files` are those that were read, for the next look;
+    `is_of_old` tells that a comment in them says that the file is not read, as it once was."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._directory = path.parent
         self._octets = 0
         self.files: list[FileIdentity] = []
+        self.is_of_old = False
 
     def lines(self) -> list[Line]:
         """Return the lines. Raises `ConfigurationError`, also if others may write a file."""
@@ -129,6 +132,7 @@ class ImtaFile:
             physical.pop()
         for number, octets in enumerate(physical, start=1):
             if octets.startswith(b"!"):
+                self.is_of_old |= octets.startswith(_OLD_DEFAULT)
                 continue
             text = _decoded(octets, Line(path, number, ""))
             first = first if joined else number

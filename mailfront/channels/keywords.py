@@ -123,9 +123,11 @@ def _host(text: str) -> str:
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text[5:] if text[:5].lower() == "ipv6:" else text)
     except ValueError:
         pass
+    else:
+        return f"[{'IPv6:' if address.version == 6 else ''}{address}]"
     try:
         return canonical_domain(text.removesuffix("."))
     except AddressError:

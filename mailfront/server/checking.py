@@ -34,6 +34,7 @@ from mailfront.server.certificates import (
     nickname_option,
     nicknames_of,
 )
+from mailfront.server.channel_checking import check_channels
 from mailfront.server.client_certificates import ClientCertificates
 from mailfront.server.control import ask_server
 from mailfront.server.logins import login_problems, login_warnings
@@ -75,6 +76,7 @@ def check_server_root(root: ServerRoot) -> Findings:
         findings.add(failure)
     token = _open_token(root, findings)
     _check_certmap(root, findings)
+    _check_channels(root, token, findings)
     _check_directory(root, configuration or Configuration.of({}), token, findings)
     if token is not None:
         with token:
@@ -97,6 +99,13 @@ def _check_certmap(root: ServerRoot, findings: Findings) -> None:
         return
     try:
         findings.warnings += read_certmap(root.certmap_conf).certmap.warnings
+    except OperatorError as failure:
+        findings.add(failure)
+
+
+def _check_channels(root: ServerRoot, token: InternalToken | None, findings: Findings) -> None:
+    try:
+        findings.warnings += check_channels(root, token)
     except OperatorError as failure:
         findings.add(failure)
 
