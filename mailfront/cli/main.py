@@ -14,6 +14,7 @@ from mailfront.cli import (
     doctor,
     init,
     modutil,
+    queue,
     quickstart,
     serve,
     user,
@@ -37,12 +38,25 @@ examples:
   mailfront certmap-test ann.pem --home /srv/mail   whose certificate is it, and why
   mailfront serve --home /srv/mail
   mailfront status --home /srv/mail
+  mailfront queue list --home /srv/mail      mail that waits to be sent, and why
   mailfront doctor mail.example.org:993      what clients see of its TLS
 
 Certificates: msgcert --help. Options: configutil --help.
 Exit status: 0 done, 1 failed, 2 wrong usage."""
 
-COMMANDS = (init, quickstart, serve, check, doctor, ciphers, certmap_test, modutil, control, user)
+COMMANDS = (
+    init,
+    quickstart,
+    serve,
+    check,
+    doctor,
+    ciphers,
+    certmap_test,
+    modutil,
+    control,
+    user,
+    queue,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,21 +9,26 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from mailfront.channels.channels_file import ChannelsFile
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import BackendError, OperatorError
 from mailfront.interfaces.message_sink import MessageSink
 from mailfront.interfaces.tasks import start_task
+from mailfront.keystore.internal_token import InternalToken
+from mailfront.keystore.records import Credentials
 from mailfront.outgoing.delivery_result import Deliverer, NextHop
 from mailfront.outgoing.reporting import Reporter
 from mailfront.outgoing.retry import RetrySettings
 from mailfront.outgoing.routing import Routing
 from mailfront.outgoing.scheduler import Scheduler, SchedulerSettings
 from mailfront.outgoing.sink import QueueingSink
+from mailfront.outgoing.transport_policy import NoPolicies, NoReports
 from mailfront.queue.mail_queue import MailQueue
 from mailfront.queue.operating import Request, perform
 from mailfront.queue.spool import Spool
 from mailfront.server.control import Answer
+from mailfront.server.sending import Sending, build_resolver
 
 # How long after the disk kept the queue from being opened it is tried again.
 OPEN_AGAIN_SECONDS = 10.0
@@ -65,7 +70,10 @@ class OutgoingMail:
         local: MessageSink,
         on_counter: Callable[[str, int], None],
     ) -> None:
+        self._root = root
         self._configuration = configuration
+        self._channels: ChannelsFile | None = None
+        self._sending: Sending | None = None
         self._hostname = hostname
         self._count = on_counter
         self._spool = queue_spool(root, configuration)
@@ -80,8 +88,25 @@ class OutgoingMail:
             # Mail to users here is taken all the same.
             self._problem = f"queue: {failure}"
 
-    def start(self, deliverer: Deliverer, route: Callable[[str], NextHop]) -> None:
-        """Open the queue and deliver; where the disk does not let us, try again."""
+    def start(self, token: InternalToken, credentials: Callable[[str], Credentials]) -> None:
+        """Open the queue and deliver; where the disk does not let us, try again.
+
+        Raises `ConfigurationError` for a file that is wrong.
+        """
+        channels = ChannelsFile(self._root)
+        self._channels = channels
+        self._sending = Sending(
+            self._root, self._configuration, self._hostname, build_resolver(self._configuration),
+            token, credentials, NoPolicies(), NoReports(),
+        )  # fmt: skip
+        self._start(self._sending.deliverer, lambda domain: channels.current().route(domain))
+
+    def follow(self, token: InternalToken) -> None:
+        """Trust whom the keystore trusts now."""
+        if self._sending is not None:
+            self._sending.follow(token)
+
+    def _start(self, deliverer: Deliverer, route: Callable[[str], NextHop]) -> None:
         retry = retry_settings(self._configuration)
         routing = Routing(route, retry)
         queue = MailQueue(self._spool, routing.hop_of, routing.first_notice)
@@ -97,6 +122,8 @@ class OutgoingMail:
     def problems(self) -> list[str]:
         """What is wrong, for the status."""
         found = [self._problem] if self._problem else []
+        if self._channels is not None and self._channels.problem:
+            found.append(self._channels.problem)
         return found + (self._queue.problems if self._queue is not None else [])
 
     def resting(self) -> int:
@@ -140,6 +167,8 @@ class OutgoingMail:
             await asyncio.wait([self._opening])
         if self._scheduler is not None:
             await self._scheduler.stop(self._configuration.integer("service.draintimeout"))
+        if self._sending is not None:
+            self._sending.deliverer.close()
         if self._queue is not None:
             await self._queue.close()
         self.sink.close()

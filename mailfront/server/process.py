@@ -196,6 +196,7 @@ class _Server:
         self._stapling = Stapling(root.ocsp_directory, fetch_response)
         self._contexts = ServiceContexts(ALPN, self._stapling)
         self._contexts.acceleration = Acceleration(root, keystore)
+        self._keystore = keystore
         token = keystore.internal
         self._contexts.load(configuration, keystore)
         self._client_ocsp = ClientOcsp(fetch_response)
@@ -256,11 +257,13 @@ class _Server:
         )
         self._ports = await services.ports(bound, self._contexts)
         self._status.ports = self._ports
+        if services.outgoing is not None and self._place.leads:
+            services.outgoing.start(self._keystore.internal, self._keystore.credentials)
         self._status.event_loop = type(loop).__module__.partition(".")[0]
         control = ControlServer(
             self._place.control_socket(self._root),
             {"status": self._tell_status, "reload": self._reload},
-            {"kick": services.kick},
+            {"kick": services.kick, "queue": services.operate_queue},
         )
         await control.start()
         admin_site = AdminSite(self._status)
@@ -359,6 +362,8 @@ class _Server:
     def _follow_authorities(self, token: InternalToken) -> None:
         self._directory_trust.follow(token)
         self._server_trust.follow(token)
+        if self._services is not None and self._services.outgoing is not None:
+            self._services.outgoing.follow(token)
 
     def _problems(self) -> list[str]:
         problems = self._contexts.problems() + self._reloader.problems()
@@ -369,6 +374,8 @@ class _Server:
             problems.append(self._services.directory.problem)
         if self._services is not None:
             problems += self._services.logins.problems()
+        if self._services is not None and self._services.outgoing is not None:
+            problems += self._services.outgoing.problems()
         waiting = self._reloader.waiting_for_restart()
         if waiting:
             problems.append("changed, but waiting for a restart: " + ", ".join(waiting))

@@ -153,7 +153,7 @@ class Supervisor:
         control = ControlServer(
             self._root.control_socket,
             {"status": self._tell_status, "reload": self._reload},
-            {"kick": self._kick},
+            {"kick": self._kick, "queue": self._operate_queue},
         )
         try:
             for worker in self._workers:
@@ -306,6 +306,10 @@ class Supervisor:
             return next(iter(answers), {"error": "no worker answers"})
         ended = [answer["ended"] for answer in answers]
         return {**answers[0], "ended": sum(each for each in ended if isinstance(each, int))}
+
+    async def _operate_queue(self, request: str) -> Answer:
+        answer = await self._ask(self._workers[0], f"queue {request}")
+        return answer or {"error": "the worker that delivers does not answer"}
 
     def _signal_all(self, number: signal.Signals) -> None:
         for worker in self._workers:

@@ -200,6 +200,12 @@ class Services:
         webmail = self._web.app[SERVICES].sessions
         return await end_sessions(address, self.directory, self._ports, webmail)
 
+    async def operate_queue(self, request: str) -> Answer:
+        """Do what `mailfront queue` asks for."""
+        if self.outgoing is None:
+            return {"error": "this server sends no mail to other servers: queue.enable is no"}
+        return await self.outgoing.operate(request)
+
     def stop_web(self) -> None:
         """Close HTTP connections that only wait for a further request."""
         for runner in (self._web, self._redirect):
