@@ -46,8 +46,14 @@ class Postfix:
     """One instance. `port` speaks SMTP (STARTTLS with a certificate), `smtps_port` TLS at once."""
 
     def __init__(
-        self, *, certificate: Path | None = None, key: Path | None = None, extra: str = ""
+        self,
+        *,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        extra: str = "",
+        services: str = "",
     ) -> None:
+        """`extra` are lines for main.cf, `services` such for master.cf."""
         self._program = require_program("postfix")
         if os.geteuid() != 0:
             pytest.skip("Postfix needs root")
@@ -57,6 +63,8 @@ class Postfix:
         self.port, self.smtps_port = free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
         self._write_configuration(certificate, key, extra)
+        with (self._configuration / "master.cf").open("a") as master:
+            master.write(services)
 
     def __enter__(self) -> Self:
         self.start()
