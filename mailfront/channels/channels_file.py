@@ -8,6 +8,7 @@ before stays in force. New connections, and mail from its next attempt on, go by
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 
@@ -51,7 +52,9 @@ class ChannelsFile:
     def _look(self) -> None:
         files = self._table.files
         if not self._problem and (
-            all(file.is_current() for file in files) if files else not self._root.imta_cnf.exists()
+            all(file.is_current() for file in files)
+            if files
+            else not os.path.lexists(self._root.imta_cnf)
         ):
             return
         try:

@@ -15,6 +15,7 @@ channel with `submit`, has `musttlsserver mustsaslserver`. Elsewhere AUTH is not
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -59,7 +60,7 @@ def load_channels(root: ServerRoot) -> ChannelTable:
     Raises `ConfigurationError`, or `ConfigurationProblems` for several mistakes.
     """
     path = root.imta_cnf
-    if not path.exists():
+    if not os.path.lexists(path):
         return _Reader(path).read(_standard_lines(path))
     file = ImtaFile(path)
     reader = _Reader(path, file)

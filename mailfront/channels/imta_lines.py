@@ -152,7 +152,10 @@ class ImtaFile:
         if not name:
             raise line.fault("no file is named behind <", "write <FILE, a file in config/")
         directory = self._directory.resolve()
-        path = (directory / name).resolve()
+        try:
+            path = (directory / name).resolve()
+        except (OSError, RuntimeError):
+            raise line.fault(f"{name} cannot be found: its links lead nowhere") from None
         if not path.is_relative_to(directory):
             raise line.fault(
                 f"{name} is not in {self._directory}",

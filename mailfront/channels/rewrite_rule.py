@@ -151,6 +151,8 @@ def _pattern(line: Line, pattern: str) -> tuple[Kind, str, Network | None]:
 
 def _network(line: Line, pattern: str) -> Network:
     text = _IPV6_TAG.sub("", pattern.removesuffix("]")[1:], count=1)
+    if not pattern.endswith("]"):
+        text = pattern
     try:
         if _PARTIAL.fullmatch(text):
             octets = text.removesuffix(".").split(".")
