@@ -1,4 +1,4 @@
-"""The client's side of STARTTLS for SMTP, IMAP and POP3, without input or output.
+"""The client's side of STARTTLS for SMTP (and LMTP), IMAP and POP3, without input or output.
 
 Takes what the server sent, gives what to send next, until the handshake may begin. Strict where an
 attacker on the path could gain (the findings of "NO STARTTLS", USENIX Security 2021): STARTTLS that
@@ -33,6 +33,7 @@ class Dialogue:
     With `upgrade` it ends behind the server's go-ahead, else with the capabilities: this is the
     conversation inside TLS. `behind` is sent in one piece with the command STARTTLS, which no
     honest client does: only for testing servers. `capabilities` are upper-case texts as announced.
+    `delivers` makes SMTP LMTP, which says LHLO (RFC 2033 section 4.1).
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Dialogue:
         upgrade: bool = True,
         greeted: bool = False,
         behind: bytes = b"",
+        delivers: bool = False,
     ) -> None:
         self.protocol = protocol
         self.greeting = ""
@@ -50,6 +52,7 @@ class Dialogue:
         self.is_ready = False
         self._upgrade = upgrade
         self._behind = behind
+        self._hello = b"LHLO " if delivers else b"EHLO "
         self._client_name = client_name.encode("ascii", "replace")
         self._buffer = ReceiveBuffer()
         self._lines = 0
@@ -191,7 +194,7 @@ class Dialogue:
     def _ask_capabilities(self) -> bytes:
         if self.protocol is StarttlsProtocol.SMTP:
             self._step = self._smtp_capabilities
-            return b"EHLO " + self._client_name + b"\r\n"
+            return self._hello + self._client_name + b"\r\n"
         if self.protocol is StarttlsProtocol.IMAP:
             self._step = self._imap_capabilities
             return b"c1 CAPABILITY\r\n"

@@ -30,6 +30,7 @@ from mailfront.server.web_service import web_upstreams
 _WORDS: dict[str, Words] = {"imap": ImapWords(), "pop": PopWords()}
 # Services whose mail may go in-line to other servers, and whether it comes from strangers.
 _RELAYING = {"imta": True, "submit": False}
+_PROTOCOLS = {"imta": ("smtp", "lmtp"), "submit": ("smtp",)}
 
 
 class Upstreams:
@@ -105,8 +106,8 @@ class Upstreams:
 
     def _upstreams_of(self, service: str) -> tuple[Upstream, ...]:
         option = f"service.{service}.upstream"
-        protocol = "smtp" if service in _RELAYING else service
-        return parse_upstreams(self._configuration.string(option), (protocol,))
+        protocols = _PROTOCOLS.get(service, (service,))
+        return parse_upstreams(self._configuration.string(option), protocols)
 
     def _routes_of(self, service: str) -> Routes:
         protocols = (service,)

@@ -12,17 +12,18 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohappyeyeballs
 
 from mailfront.backend.upstream.balance import Balance
-from mailfront.configuration.upstream_list import Upstream, UpstreamTls
+from mailfront.configuration.upstream_list import Upstream, UpstreamTls, is_loopback
 from mailfront.errors import BackendError, PeerError
 from mailfront.protocol.starttls_client import Dialogue, StarttlsProtocol
 from mailfront.tls.client_transport import ClientTransport
 from mailfront.tls.conversation import Conversation
+from mailfront.tls.forwarding_transport import peer_of
 
 _log = logging.getLogger("mailfront.upstream")
 
@@ -33,6 +34,7 @@ _STARTTLS = {
     "imap": StarttlsProtocol.IMAP,
     "pop": StarttlsProtocol.POP3,
     "smtp": StarttlsProtocol.SMTP,
+    "lmtp": StarttlsProtocol.SMTP,
 }
 
 
@@ -41,31 +43,44 @@ _Resolved = tuple[float, Sequence[aiohappyeyeballs.AddrInfoType]]
 
 @dataclass(slots=True)
 class UpstreamConnection:
-    """A connection on which the login may begin; `greeted` if the greeting was read already."""
+    """A connection on which the login may begin; `greeting` if it was read already."""
 
     upstream: Upstream
     transport: ClientTransport
     conversation: Conversation
-    greeted: bool
+    greeting: str | None
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the greeting was read already."""
+        return self.greeting is not None
 
 
 @dataclass(slots=True)
 class Connector:
     """Opens connections; `context` gives the TLS context of the moment, `timeout` is in seconds
-    for all that one attempt takes."""
+    for all that one attempt takes. `own_ports` are the ports that this server listens on, with
+    their addresses (an empty one: all of this machine): no upstream may be there."""
 
     context: Callable[[], ssl.SSLContext]
     timeout: float
+    own_ports: Mapping[int, Collection[str]] = field(default_factory=dict)
     _sessions: dict[Upstream, tuple[ssl.SSLContext, ssl.SSLSession]] = field(default_factory=dict)
     _resolved: dict[Upstream, _Resolved] = field(default_factory=dict)
 
-    async def connect(self, balance: Balance, header: Callable[[], bytes]) -> UpstreamConnection:
-        """Return a connection to the best of the upstreams that answer.
+    async def connect(
+        self,
+        balance: Balance,
+        header: Callable[[], bytes],
+        but: Collection[Upstream] = (),
+    ) -> UpstreamConnection:
+        """Return a connection to the best of the upstreams that answer, without those of `but`.
 
         What `header` gives is sent before all else to those that want a PROXY header.
         """
-        candidates = balance.candidates(time.monotonic())
-        for upstream in candidates:
+        for upstream in balance.candidates(time.monotonic()):
+            if upstream in but:
+                continue
             try:
                 return await self.open(upstream, header() if upstream.proxy_header else b"")
             except (OSError, PeerError) as failure:
@@ -86,17 +101,19 @@ class Connector:
         transport = ClientTransport(loop, conversation)
         await self._connect(loop, upstream, transport)
         try:
+            if upstream.port in self.own_ports and self._is_ourselves(transport):
+                raise PeerError("this is a port of our own: the session would come back to us")
             if header:
                 transport.write(header)
+            greeting = None
             if upstream.tls is UpstreamTls.STARTTLS:
-                await self._invite(upstream, transport, conversation)
+                greeting = await self._invite(upstream, transport, conversation)
             if upstream.tls is not UpstreamTls.NONE:
                 await self._start_tls(upstream, transport)
         except BaseException:
             transport.abort()
             raise
-        greeted = upstream.tls is UpstreamTls.STARTTLS
-        return UpstreamConnection(upstream, transport, conversation, greeted)
+        return UpstreamConnection(upstream, transport, conversation, greeting)
 
     async def _connect(
         self, loop: asyncio.AbstractEventLoop, upstream: Upstream, transport: ClientTransport
@@ -129,13 +146,14 @@ class Connector:
 
     async def _invite(
         self, upstream: Upstream, transport: ClientTransport, conversation: Conversation
-    ) -> None:
-        dialogue = Dialogue(_STARTTLS[upstream.protocol])
+    ) -> str:
+        dialogue = Dialogue(_STARTTLS[upstream.protocol], delivers=upstream.protocol == "lmtp")
         while not dialogue.is_ready:
             if answer := dialogue.feed(await conversation.received()):
                 transport.write(answer)
         if not conversation.is_empty():
             raise PeerError("octets in clear behind its go-ahead for TLS")
+        return dialogue.greeting
 
     async def _start_tls(self, upstream: Upstream, transport: ClientTransport) -> None:
         context = self.context()
@@ -143,6 +161,14 @@ class Connector:
         await transport.start_tls(
             context, upstream.certificate_name, session if of_context is context else None
         )
+
+    def _is_ourselves(self, transport: ClientTransport) -> bool:
+        """Whether a port of this server answers: then addresses are equal, or loopback's."""
+        far = peer_of(transport)
+        listening = self.own_ports.get(far.port)
+        if listening is None or not ("" in listening or far.address in listening):
+            return False
+        return far.address == far.local_address or is_loopback(far.address)
 
     def remember(self, connection: UpstreamConnection) -> None:
         """Keep what a later connection can resume; to be called once the login is done, when the

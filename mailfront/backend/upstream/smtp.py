@@ -3,6 +3,11 @@
 Implements `interfaces.mail_relay`. One connection serves the transactions of one client, who is
 named on it (XCLIENT, PROXY header); nothing is stored, nothing is retried once a transaction has
 begun. RFC 5321 section 4.5.3.2 gives the times.
+
+An LMTP server (RFC 2033) answers the end of a message once for each recipient, an SMTP client is
+told one answer for all. So a transaction there has one recipient; further ones are put off with
+452, as RFC 5321 section 4.5.3.1.10 has it: the client sends them the message again at once or
+soon. Nothing is lost or delivered twice then, whichever answers would have differed.
 """
 
 from __future__ import annotations
@@ -52,6 +57,8 @@ OFFER_LASTS = 300.0
 _NO_OPTIONS = RecipientOptions()
 _CLOSING = 421
 _TAKEN = 250
+_SAME_RECIPIENT = RelayAnswer(250, ("2.1.5 Recipient accepted before",))
+_ONE_RECIPIENT = RelayAnswer(452, ("4.5.3 One recipient for each message, send again for others",))
 _GO_ON = RelayAnswer(354, ("2.0.0 Go on",))
 # It wants us to log in, which no client of ours can mend.
 _WANTS_LOGIN = frozenset({530, 534, 535, 538})
@@ -145,7 +152,8 @@ class SmtpRelay:
     def _require_addresses(
         self, upstream: Upstream, attributes: frozenset[str], client: RelayClient | None
     ) -> None:
-        if not self._judges_addresses or "ADDR" in attributes:
+        if not self._judges_addresses or "ADDR" in attributes or upstream.protocol == "lmtp":
+            # Nobody can relay through LMTP (RFC 2033 section 1).
             return
         if not upstream.proxy_header:
             raise UpstreamMailError(
@@ -168,9 +176,12 @@ class _Conversation:
         self._stuffing = DataStuffing()
         # Whether the message goes on as it comes in, by BDAT.
         self._chunked = False
+        # The last recipient that was accepted.
+        self._recipient = ""
 
     async def mail(self, mail: RelayedMail) -> RelayAnswer:
         """Part of `RelayConversation`; a connection that went stale is replaced."""
+        self._recipient = ""
         answer = await self._mail_again(mail) if self._channel is not None else None
         if answer is None:
             with self._loss("MAIL"):
@@ -186,9 +197,14 @@ class _Conversation:
     async def recipient(self, address: str, options: RecipientOptions = _NO_OPTIONS) -> RelayAnswer:
         """Part of `RelayConversation`."""
         with self._loss("RCPT") as channel:
+            if channel.upstream.protocol == "lmtp" and self._recipient:
+                same = self._recipient == address
+                return _SAME_RECIPIENT if same else _ONE_RECIPIENT
             command = recipient_command(address, channel.opening.capabilities, options)
-            answer = await channel.ask(command, COMMAND_TIMEOUT)
-            return self._judged(answer, 250, 251)
+            answer = self._judged(await channel.ask(command, COMMAND_TIMEOUT), 250, 251)
+            if answer.accepts:
+                self._recipient = address
+            return answer
 
     async def data(self, *, chunked: bool = False) -> RelayAnswer:
         """Part of `RelayConversation`."""

@@ -45,7 +45,8 @@ class SmtpChannel:
         """
         peer, tls = (client.peer, client.tls) if client is not None else (_NOBODY, None)
         connection = await connector.open(upstream, build_header(peer, tls))
-        opening = Opening(our_name, client, greeted=connection.greeted)
+        delivers = upstream.protocol == "lmtp"
+        opening = Opening(our_name, client, greeted=connection.greeted, delivers=delivers)
         channel = cls(connection, opening)
         try:
             async with asyncio.timeout(connector.timeout):

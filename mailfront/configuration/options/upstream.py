@@ -31,10 +31,10 @@ def _upstream(service: str, title: str) -> tuple[Option, ...]:
     )
 
 
-def _relaying(service: str, mail: str, demand: str) -> Option:
+def _relaying(service: str, mail: str, demand: str, protocols: tuple[str, ...]) -> Option:
     return Option(
         f"service.{service}.upstream",
-        UpstreamList(("smtp",)),
+        UpstreamList(protocols),
         EMBEDDED,
         f"Where {mail} goes. {EMBEDDED} to the mailboxes on this machine. Else to SMTP servers "
         "that are equals, such as smtp://mta1 or smtps://mta1, divided by commas: they judge "
@@ -51,12 +51,15 @@ OPTIONS = (
         "submit",
         "the mail that users submit",
         "the user's name too, so that they need no login of their own",
+        ("smtp",),
     ),
     _relaying(
         "imta",
         "the mail from other servers",
         "one that takes neither XCLIENT with ADDR nor a PROXY header (?proxy=v2) is not used, for "
-        "it might relay for strangers",
+        "it might relay for strangers. lmtp://store1 hands mail to servers that only deliver, such "
+        "as Dovecot: one recipient at a time",
+        ("smtp", "lmtp"),
     ),
     Option(
         "service.upstream.timeout",

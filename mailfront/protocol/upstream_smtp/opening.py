@@ -1,4 +1,5 @@
-"""From the greeting of an SMTP server to the first MAIL: EHLO, and XCLIENT to say whose mail it is.
+"""From the greeting of an SMTP or LMTP server to the first MAIL: EHLO or LHLO (RFC 2033 section
+4.1), and XCLIENT to say whose mail it is.
 
 Takes replies, gives command lines, until it `is_ready`. XCLIENT is Postfix's ("Postfix XCLIENT
 Howto"; Dovecot and others have it too), its values in xtext (RFC 3461 section 4); only attributes
@@ -98,13 +99,21 @@ def xclient_commands(attributes: dict[str, str]) -> Iterator[str]:
 
 class Opening:
     """One opening. `greeted` tells that the greeting was read; `client` is None where the server
-    is only asked what it can do.
+    is only asked what it can do. `delivers` tells that it speaks LMTP.
 
     With `is_ready`, `refusal` is the server's refusal of this very client, or None. `attributes`
     are those of XCLIENT that the server offers to us; in the client's own session there are none.
     """
 
-    def __init__(self, our_name: str, client: RelayClient | None, *, greeted: bool = False) -> None:
+    def __init__(
+        self,
+        our_name: str,
+        client: RelayClient | None,
+        *,
+        greeted: bool = False,
+        delivers: bool = False,
+    ) -> None:
+        self._hello = "LHLO" if delivers else "EHLO"
         self._our_name = our_name
         self._client = client
         self._greeted = greeted
@@ -134,7 +143,7 @@ class Opening:
         if self._asked_capabilities:
             self._asked_capabilities = False
             if answer.code != 250:
-                raise UpstreamMailError(f"it answers EHLO with {told(answer)}")
+                raise UpstreamMailError(f"it answers {self._hello} with {told(answer)}")
             self.capabilities = capabilities_of(answer)
             return self._introduce()
         if answer.code != 220:
@@ -150,7 +159,7 @@ class Opening:
 
     def _ehlo(self, name: str = "") -> bytes:
         self._asked_capabilities = True
-        return f"EHLO {name or self._our_name}\r\n".encode("ascii")
+        return f"{self._hello} {name or self._our_name}\r\n".encode("ascii")
 
     def _introduce(self) -> bytes:
         if self._introductions is None:

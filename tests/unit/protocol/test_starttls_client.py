@@ -175,3 +175,9 @@ def test_any_octets_give_a_result_more_or_one_error(
     except StarttlsError:
         return
     assert not dialogue.is_ready or dialogue.capabilities
+
+
+def test_lmtp_says_lhlo() -> None:
+    dialogue = Dialogue(SMTP, client_name="front.test", delivers=True)
+    assert dialogue.feed(b"220 store\r\n") == b"LHLO front.test\r\n"
+    assert dialogue.feed(b"250-store\r\n250 STARTTLS\r\n") == b"STARTTLS\r\n"

@@ -93,13 +93,13 @@ class Servers(Connector):
         server = Server(answers)
         self.opened.append(server)
         transport = cast(ClientTransport, server)
-        return UpstreamConnection(upstream, transport, server.conversation, greeted=False)
+        return UpstreamConnection(upstream, transport, server.conversation, greeting=None)
 
 
 def relay(
     connector: Connector, url: str = "smtp://127.0.0.1", *, strangers: bool = True
 ) -> SmtpRelay:
-    upstreams = parse_upstreams(url, ("smtp",))
+    upstreams = parse_upstreams(url, ("smtp", "lmtp"))
     return SmtpRelay(upstreams, connector, "front.test", judges_addresses=strangers)
 
 
@@ -452,3 +452,26 @@ async def test_a_server_without_dsn_is_not_told_of_it() -> None:
         await conversation.mail(asked)
     assert b"MAIL" not in servers.opened[1].verbs
     assert not (await behind.offer()).dsn
+
+
+async def test_an_lmtp_server_gets_one_recipient_for_each_message() -> None:
+    servers = Servers({b"LHLO": b"250 store\r\n", b"EHLO": b"500 what\r\n"})
+    conversation = relay(servers, "lmtp://127.0.0.1").conversation(CLIENT)
+    for _ in range(2):
+        await conversation.mail(MAIL)
+        codes = [
+            (await conversation.recipient(f"{name}@example.test")).code for name in ("b", "c", "b")
+        ]
+        assert codes == [250, 452, 250]
+        await conversation.data()
+        assert (await conversation.finish(b"x\r\n")).accepts
+    [server] = servers.opened
+    assert server.verbs == [b"LHLO", *[b"MAIL", b"RCPT", b"DATA", b"x", b"."] * 2]
+
+
+async def test_an_lmtp_server_that_refused_a_recipient_may_take_the_next() -> None:
+    servers = Servers({b"LHLO": b"250 store\r\n", b"RCPT": b"550 5.1.1 who\r\n"})
+    conversation = relay(servers, "lmtp://127.0.0.1").conversation(CLIENT)
+    await conversation.mail(MAIL)
+    for name in ("b", "c"):
+        assert (await conversation.recipient(f"{name}@example.test")).code == 550

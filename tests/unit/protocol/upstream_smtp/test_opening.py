@@ -132,3 +132,12 @@ def test_no_value_leaves_its_command(hello: str, user: str) -> None:
 
 def test_xtext_is_rfc_3461s() -> None:
     assert xtext("a+b=c d\r\nü") == "a+2Bb+3Dc+20d+0D+0A+C3+BC"
+
+
+def test_lmtp_begins_with_lhlo_and_so_does_the_session_of_the_client() -> None:
+    opening = Opening("front.example.test", CLIENT, delivers=True)
+    assert opening.take(GREETING) == b"LHLO front.example.test\r\n"
+    assert opening.take(TRUSTING).startswith(b"XCLIENT ")
+    assert opening.take(GREETING) == b"LHLO laptop.example\r\n"
+    with pytest.raises(UpstreamMailError, match="LHLO"):
+        opening.take(RelayAnswer(500, ("what",)))
