@@ -29,6 +29,10 @@ _UNTAGGED = {
     b"ID": b"* ID NIL\r\n",
     b"LOGOUT": b"* BYE Logging out\r\n",
 }
+_LOGGED_IN = (
+    b"[CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE SORT THREAD=REFERENCES MULTIAPPEND "
+    b"UNSELECT CHILDREN NAMESPACE UIDPLUS CONDSTORE QRESYNC ESEARCH LITERAL+ SPECIAL-USE] Logged in"
+)
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
 _KIB = 1024
 _PIECE = b"x" * (64 * _KIB)
@@ -84,7 +88,8 @@ class _Session(asyncio.Protocol):
         if name == b"FETCH":
             self._begin_literal(tag, int(rest.partition(b" ")[0]) * _KIB)
             return
-        self._transport.write(_UNTAGGED.get(name, b"") + tag + b" OK done\r\n")
+        text = _LOGGED_IN if name in (b"LOGIN", b"AUTHENTICATE") else b"done"
+        self._transport.write(_UNTAGGED.get(name, b"") + tag + b" OK " + text + b"\r\n")
         if name == b"LOGOUT":
             self._transport.close()
 

@@ -87,7 +87,7 @@ def _running(checkout: Path | None) -> Iterator[None]:
         yield
         return
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(checkout)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(checkout), before)))
     try:
         yield
     finally:

@@ -45,6 +45,8 @@ def judge_access(entry: Entry, service: str, peer: Peer) -> Refusal | None:
 
     The texts may tell about the account, because the password was right.
     """
+    if entry.status is AccountStatus.ACTIVE and not entry.service_access:
+        return None
     match entry.status:
         case AccountStatus.INACTIVE:
             return Refusal("This account is not active at present.", "inactive", temporary=True)

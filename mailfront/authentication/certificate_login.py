@@ -40,6 +40,9 @@ class LoginRules:
     other_user: bool = False
 
 
+_USUAL = LoginRules()
+
+
 class CertificateLogin:
     """Whose certificates are; `rules` are by service (imta, imap, pop, http)."""
 
@@ -49,7 +52,7 @@ class CertificateLogin:
 
     def rules_of(self, client: LoginClient) -> LoginRules:
         """Return the rules of the service that `client` asks."""
-        return self._rules.get(client.service, LoginRules())
+        return self._rules.get(client.service, _USUAL)
 
     def accepts(self, client: LoginClient) -> bool:
         """Whether the certificate is of a kind that logs anybody in."""

@@ -1,14 +1,14 @@
 """Logins that succeeded lately, so that clients that log in again and again cost no argon2.
 
 The original's `service.authcachesize` and `service.authcachettl`. Neither names nor passwords are
-kept: the key is an HMAC of both under a random key of this process. A hit counts only while the
+kept: the key is a keyed BLAKE2b of both under a random key of this process. A hit counts only while the
 entry's password values, status and revision are those that were checked: where the directory
 keeps the passwords to itself, its revision tells that one may have changed.
 """
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import secrets
 import time
 from collections import OrderedDict
@@ -44,7 +44,8 @@ class LoginCache:
         """Return the key of one pair; it tells neither of the two."""
         name = user.encode(errors="surrogatepass")
         text = password.reveal().encode(errors="surrogatepass")
-        return hmac.digest(self._secret, len(name).to_bytes(4) + name + text, "sha256")
+        octets = len(name).to_bytes(4) + name + text
+        return hashlib.blake2b(octets, key=self._secret, digest_size=32).digest()
 
     def holds(self, key: bytes, entry: Entry) -> bool:
         """Return whether the pair was checked and nothing has changed since."""

@@ -18,7 +18,7 @@ failure, or says to refuse without checking. No input or output: the clock is a 
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import ipaddress
 import secrets
 import time
@@ -34,6 +34,7 @@ ADDRESS_LIMIT = 60.0
 PARALLEL_LIMIT = 256
 FIRST_DELAY = 0.5
 MAXIMUM_DELAY = 8.0
+_DIGEST_OCTETS = 16
 
 
 class ScoreTable:
@@ -182,7 +183,7 @@ class Throttle:
         if user is None:
             return Names(address_key)
         user_key = self._digest("u", user)
-        pair = hmac.digest(self._secret, address_key + user_key, "sha256")[:16]
+        pair = self._keyed(address_key + user_key)
         return Names(address_key, user_key, pair)
 
     def verdict(self, names: Names, elsewhere: Scores) -> Attempt:
@@ -255,8 +256,11 @@ class Throttle:
             del self._running[attempt.address]
 
     def _digest(self, kind: str, name: str) -> bytes:
-        octets = (kind + name).encode(errors="surrogatepass")
-        return hmac.digest(self._secret, octets, "sha256")[:16]
+        return self._keyed((kind + name).encode(errors="surrogatepass"))
+
+    def _keyed(self, octets: bytes) -> bytes:
+        """BLAKE2b (RFC 7693) with its key: a third of the time of HMAC."""
+        return hashlib.blake2b(octets, key=self._secret, digest_size=_DIGEST_OCTETS).digest()
 
 
 def address_block(address: str) -> str:

@@ -51,7 +51,8 @@ class ConnectionRecord:
     def write(self) -> None:
         """Write the line."""
         if _log.isEnabledFor(logging.INFO):
-            _log.info(self.line())
+            # Made here: a logger would look for its caller first, which costs as much as the rest.
+            _log.handle(logging.LogRecord(_log.name, logging.INFO, "", 0, self.line(), None, None))
 
     def line(self) -> str:
         """The line as `name=value` pairs; values with blanks or quotes are quoted."""

@@ -10,6 +10,7 @@ import logging
 import logging.handlers
 import os
 import sys
+import time
 from pathlib import Path
 
 # The original's level names (nslog) and what they are in Python's logging.
@@ -63,6 +64,17 @@ class OneLineFormatter(logging.Formatter):
         super().__init__(
             ("%(asctime)s " if stamped else "") + "%(levelname)s %(name)s: %(message)s"
         )
+        # The last second that was written, and how.
+        self._second: tuple[int, str] = (0, "")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """The time of a record; many lines are of the same second."""
+        created = int(record.created)
+        second, text = self._second
+        if second != created:
+            text = time.strftime(self.default_time_format, self.converter(created))
+            self._second = created, text
+        return self.default_msec_format % (text, record.msecs)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Escape what could forge a second line."""

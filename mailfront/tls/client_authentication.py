@@ -200,8 +200,10 @@ def _generate(connection: int, _argument: int | None) -> int:
     """OpenSSL is about to seal a ticket: note what was asked, and the chain."""
     try:
         request = _requests.get(connection)
+        if request is None:
+            return 1
         session = bridge.session_of(connection)
-        if request is None or session is None or bridge.is_resumed(connection):
+        if session is None or bridge.is_resumed(connection):
             return 1
         note = _note(request, bridge.peer_chain(connection))
         if len(note) <= _LONGEST_NOTE:

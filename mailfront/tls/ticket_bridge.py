@@ -62,6 +62,44 @@ _DIGEST = b"SHA256"
 _Parameters = _Parameter * 3
 
 
+class _Secrets:
+    """What a key is for tickets of one purpose alone, as OpenSSL takes it."""
+
+    __slots__ = ("encryption", "parameters")
+
+    def __init__(self, key: TicketKey, purpose: bytes) -> None:
+        self.encryption = hmac.digest(key.encryption, purpose, "sha256")
+        authentication = hmac.digest(key.authentication, purpose, "sha256")
+        self.parameters = _Parameters(
+            _Parameter(b"key", _OCTET_STRING, authentication, len(authentication), 0),
+            _Parameter(b"digest", _UTF8_STRING, _DIGEST, len(_DIGEST), 0),
+            _Parameter(None, 0, None, 0, 0),
+        )
+
+
+class _Purpose:
+    """The keys as they are for tickets of one purpose: their names there, and their secrets, of
+    which those used last are at hand."""
+
+    def __init__(self, purpose: bytes) -> None:
+        self._purpose = purpose
+        mask = hashlib.sha256(b"mailfront ticket name\0" + purpose).digest()[:_NAME_OCTETS]
+        self._mask = int.from_bytes(mask)
+        # One object, so that one assignment changes all of it: handshakes are in threads too.
+        self._last: tuple[TicketKey, _Secrets] | None = None
+
+    def masked(self, name: bytes) -> bytes:
+        """The name that a key has in tickets, and back again."""
+        return (int.from_bytes(name) ^ self._mask).to_bytes(_NAME_OCTETS)
+
+    def secrets_of(self, key: TicketKey) -> _Secrets:
+        """The key's secrets; those of the key before are forgotten."""
+        last = self._last
+        if last is None or last[0] is not key:
+            last = self._last = key, _Secrets(key, self._purpose)
+        return last[1]
+
+
 class _TicketLibrary:
     """The functions that tickets need. Raises `AttributeError` if OpenSSL is older than 3.0."""
 
@@ -85,17 +123,12 @@ class _TicketLibrary:
         self._set_parameters.argtypes = (pointer, pointer)
         self._set_parameters.restype = ctypes.c_int
 
-    def begin(self, key: TicketKey, vector: int, cipher: int, mac: int, seal: int) -> bool:
-        """Set up encryption or decryption, and authentication, with `key`."""
-        parameters = _Parameters(
-            _Parameter(b"key", _OCTET_STRING, key.authentication, len(key.authentication), 0),
-            _Parameter(b"digest", _UTF8_STRING, _DIGEST, len(_DIGEST), 0),
-            _Parameter(None, 0, None, 0, 0),
-        )
+    def begin(self, secrets: _Secrets, vector: int, cipher: int, mac: int, seal: int) -> bool:
+        """Set up encryption or decryption, and authentication, with `secrets`."""
         begin = self._begin[seal]
         return bool(
-            begin(cipher, self._cipher, None, key.encryption, vector) == 1
-            and self._set_parameters(mac, ctypes.byref(parameters)) == 1
+            begin(cipher, self._cipher, None, secrets.encryption, vector) == 1
+            and self._set_parameters(mac, ctypes.byref(secrets.parameters)) == 1
         )
 
 
@@ -144,7 +177,9 @@ class TicketSeal:
 _callbacks: WeakKeyDictionary[ssl.SSLContext, object] = WeakKeyDictionary()
 
 
-def _answer(keys: TicketKeys, purpose: bytes) -> _Answer:
+def _answer(keys: TicketKeys, purpose_name: bytes) -> _Answer:
+    purpose = _Purpose(purpose_name)
+
     def answer(_tls: int, name: int, vector: int, cipher: int, mac: int, seal: int) -> int:
         try:
             begin = _seal if seal else _open
@@ -157,36 +192,24 @@ def _answer(keys: TicketKeys, purpose: bytes) -> _Answer:
     return answer
 
 
-def _masked(name: bytes, purpose: bytes) -> bytes:
-    """The name that a key has in tickets of `purpose`, and back again."""
-    mask = hashlib.sha256(b"mailfront ticket name\0" + purpose).digest()
-    return bytes(octet ^ other for octet, other in zip(name, mask, strict=False))
-
-
-def _for_purpose(key: TicketKey, purpose: bytes) -> TicketKey:
-    """The key's secrets for tickets of `purpose` alone."""
-    return TicketKey(
-        key.born,
-        key.name,
-        hmac.digest(key.authentication, purpose, "sha256"),
-        hmac.digest(key.encryption, purpose, "sha256"),
-    )
-
-
-def _seal(keys: TicketKeys, purpose: bytes, name: int, vector: int, cipher: int, mac: int) -> int:
+def _seal(
+    keys: TicketKeys, purpose: _Purpose, name: int, vector: int, cipher: int, mac: int
+) -> int:
     library = _library()
     assert library is not None
     key = keys.sealing_key()
-    ctypes.memmove(name, _masked(key.name, purpose), _NAME_OCTETS)
+    ctypes.memmove(name, purpose.masked(key.name), _NAME_OCTETS)
     ctypes.memmove(vector, os.urandom(_VECTOR_OCTETS), _VECTOR_OCTETS)
-    begun = library.begin(_for_purpose(key, purpose), vector, cipher, mac, 1)
+    begun = library.begin(purpose.secrets_of(key), vector, cipher, mac, 1)
     return _DONE if begun else _NO_TICKET
 
 
-def _open(keys: TicketKeys, purpose: bytes, name: int, vector: int, cipher: int, mac: int) -> int:
+def _open(
+    keys: TicketKeys, purpose: _Purpose, name: int, vector: int, cipher: int, mac: int
+) -> int:
     library = _library()
     assert library is not None
-    key = keys.opening_key(_masked(ctypes.string_at(name, _NAME_OCTETS), purpose))
-    if key is None or not library.begin(_for_purpose(key, purpose), vector, cipher, mac, 0):
+    key = keys.opening_key(purpose.masked(ctypes.string_at(name, _NAME_OCTETS)))
+    if key is None or not library.begin(purpose.secrets_of(key), vector, cipher, mac, 0):
         return _NO_TICKET
     return _DONE if keys.is_sealing(key) else _DONE_AND_RENEW
