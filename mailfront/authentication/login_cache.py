@@ -1,8 +1,8 @@
 """Logins that succeeded lately, so that clients that log in again and again cost no argon2.
 
 The original's `service.authcachesize` and `service.authcachettl`. Neither names nor passwords are
-kept: the key is a keyed BLAKE2b of both under a random key of this process. A hit counts only while the
-entry's password values, status and revision are those that were checked: where the directory
+kept: the key is a keyed BLAKE2b of both under a random key of this process. A hit counts only while
+the entry's password values, status and revision are those that were checked: where the directory
 keeps the passwords to itself, its revision tells that one may have changed.
 """
 
