@@ -53,7 +53,8 @@ class Envelope:
     """The envelope of one message: `sender` is empty for the null reverse-path (RFC 5321 4.5.5).
 
     `recipient_options` holds only recipients of whom something was said. `identifier` is the name
-    that the sending client was told, empty for none; it is never used twice.
+    that the sending client was told, empty for none; it is never used twice. `from_inside` tells
+    that a machine of our own networks brought it, which may send to others without a login.
     """
 
     sender: str
@@ -62,6 +63,7 @@ class Envelope:
     options: MailOptions = _NO_MAIL_OPTIONS
     recipient_options: Mapping[str, RecipientOptions] = field(default_factory=dict)
     identifier: str = ""
+    from_inside: bool = False
 
     def options_of(self, recipient: str) -> RecipientOptions:
         """What was said of a recipient."""

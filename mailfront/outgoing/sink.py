@@ -57,9 +57,10 @@ class QueueingSink:
         return await self._local.destination(recipient)
 
     async def accept(self, envelope: Envelope, message: Message) -> None:
-        """Part of `MessageSink`. Only who logged in sends to others, whatever was said before."""
+        """Part of `MessageSink`. Only who logged in, or is inside, sends to others, whatever was
+        said before."""
         here, elsewhere = await self._split(envelope)
-        if elsewhere and envelope.authenticated_user is None:
+        if elsewhere and envelope.authenticated_user is None and not envelope.from_inside:
             raise BackendError("a recipient has no mailbox here", temporary=False)
         await self._take(envelope, here, elsewhere, message)
 

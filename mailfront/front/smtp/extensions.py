@@ -44,9 +44,10 @@ def ehlo_response(
     tls: bool,
     mechanisms: tuple[str, ...],
     offer: RelayOffer = _EVERYTHING,
+    upgradable: bool = True,
 ) -> bytes:
-    """The whole answer to EHLO: STARTTLS only before TLS, REQUIRETLS only within it (RFC 8689
-    section 2), AUTH only where a login is possible."""
+    """The whole answer to EHLO: STARTTLS only before TLS and where the channel is `upgradable`,
+    REQUIRETLS only within it (RFC 8689 section 2), AUTH only where a login is possible."""
     keywords = [f"SIZE {size_limit(settings, offer)}"]
     if offer.eight_bit:
         keywords.append("8BITMIME")
@@ -57,7 +58,7 @@ def ehlo_response(
     if offer.require_tls and tls:
         keywords.append("REQUIRETLS")
     keywords += ["PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING"]
-    if settings.tls_available and not tls:
+    if settings.tls_available and upgradable and not tls:
         keywords.append("STARTTLS")
     if mechanisms:
         keywords.append(f"AUTH {' '.join(mechanisms)}")

@@ -30,16 +30,17 @@ class SmtpFront:
         on_counter: Callable[[str], None],
         relay: MailRelay | None = None,
     ) -> None:
-        submits = role is Role.SUBMISSION
         self._settings = settings
         self._authenticator = authenticator
+        # Users may log in on either port, if their channel says so.
         if relay is not None:
-            relaying = RelayingSubmission if submits else Relaying
-            self._reception: Reception = relaying(settings, sink, on_counter, relay)
+            self._users: Reception = RelayingSubmission(settings, sink, on_counter, relay)
+            servers: Reception = Relaying(settings, sink, on_counter, relay)
         else:
-            kind = SubmissionReception if submits else Reception
-            self._reception = kind(settings, sink, on_counter)
+            self._users = SubmissionReception(settings, sink, on_counter)
+            servers = Reception(settings, sink, on_counter)
+        self._reception = self._users if role is Role.SUBMISSION else servers
 
     def __call__(self) -> SmtpSession:
         """A session for a new connection; the loop must be running."""
-        return SmtpSession(self._settings, self._reception, self._authenticator)
+        return SmtpSession(self._settings, self._reception, self._authenticator, self._users)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from mailfront.errors import BackendError
 from mailfront.front.smtp.data_transfer import ChunkTransfer, DataTransfer, Transfer
+from mailfront.front.smtp.extensions import size_limit
 from mailfront.front.smtp.incoming import IncomingMessage
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.spool import SpooledMessage
@@ -81,11 +82,13 @@ class Reception:
             case Destination.UNKNOWN_USER:
                 return reply.UNKNOWN_USER
             case Destination.FOREIGN:
-                return self.foreign_recipient()
+                return self.foreign_recipient(session)
 
-    def foreign_recipient(self) -> Reply:
-        """The refusal of a recipient in a domain that is not ours."""
-        return reply.RELAYING_DENIED
+    def foreign_recipient(self, session: SessionFacts) -> Reply:
+        """What a recipient in a domain that is not ours is answered."""
+        if not session.inbound.may_relay(session.identity):
+            return reply.RELAYING_DENIED
+        return reply.RECIPIENT_OK if self.settings.sends else reply.NO_OUTGOING_MAIL
 
     async def open_message(
         self, session: SessionFacts, transaction: Transaction, kind: KindOfTransfer
@@ -93,7 +96,7 @@ class Reception:
         """Make ready for the data of a message, or tell why it cannot come."""
         settings = self.settings
         message = SpooledMessage(settings.spool_directory)
-        return kind(message, settings.size_limit, settings.memory_limit)
+        return kind(message, size_limit(settings, session.offer), settings.memory_limit)
 
     async def handle_DATA(  # noqa: N802
         self, session: SessionFacts, transaction: Transaction, message: IncomingMessage
@@ -116,6 +119,7 @@ class Reception:
             transaction.options,
             transaction.recipient_options,
             identifier,
+            session.inbound.is_inside,
         )
         answer = await self._hand_over(envelope, message, identifier)
         if answer.code == reply.OK.code and _log.isEnabledFor(logging.INFO):

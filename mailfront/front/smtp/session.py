@@ -23,12 +23,13 @@ from mailfront.errors import (
 from mailfront.front.settings import HTTP_VERBS
 from mailfront.front.smtp.envelope_commands import read_mail, read_recipient
 from mailfront.front.smtp.extensions import ehlo_response
+from mailfront.front.smtp.inbound import OTHER_SERVERS
 from mailfront.front.smtp.login import SmtpLogin
 from mailfront.front.smtp.message_session import MessageSession
 from mailfront.front.smtp.reception import NO_OPTIONS, Reception
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.transaction import SessionFacts
-from mailfront.interfaces.authenticator import Authenticator
+from mailfront.interfaces.authenticator import Authenticator, Identity
 from mailfront.interfaces.peer import TlsFacts
 from mailfront.interfaces.tasks import run_at_once
 from mailfront.protocol.smtp import reply
@@ -48,10 +49,16 @@ class SmtpSession(MessageSession):
     """One connection's conversation."""
 
     def __init__(
-        self, settings: SmtpSettings, reception: Reception, authenticator: Authenticator
+        self,
+        settings: SmtpSettings,
+        reception: Reception,
+        authenticator: Authenticator,
+        users: Reception,
     ) -> None:
         super().__init__(settings, reception)
         self.authenticator = authenticator
+        # The policy before a login, and the one after it.
+        self._before_login, self._users = reception, users
         self._protocol_errors = 0
         self._refused_recipients = 0
         self._failed_logins = 0
@@ -117,9 +124,8 @@ class SmtpSession(MessageSession):
         """Why the command is not allowed in this state."""
         if argument.strip(b" ") and not command.takes_argument:
             return reply.NO_ARGUMENT_EXPECTED
-        if command.after_login and self._login_is_missing():
-            in_vain = self.facts.tls is None and not self._login.mechanisms()
-            return reply.STARTTLS_FIRST if in_vain else reply.AUTHENTICATION_REQUIRED
+        if command.after_login and (missing := self._missing()) is not None:
+            return missing
         if command.after_hello and self.facts.host_name is None:
             return reply.HELLO_FIRST
         return None
@@ -144,7 +150,7 @@ class SmtpSession(MessageSession):
         elif self._failed_logins >= self.settings.failed_login_limit:
             self.end(reply.TOO_MANY_LOGINS, "too many failed logins")
         elif self.stopping:
-            self.end(reply.STOPPING, "server stopping")
+            self.end(self.parting, "server stopping")
 
     def session_ended(self) -> None:
         """Let go what the session holds elsewhere."""
@@ -153,14 +159,27 @@ class SmtpSession(MessageSession):
 
     def _forget_everything(self) -> None:
         """Begin a session: at the start, and after a TLS handshake (RFC 3207 section 4.2)."""
-        self.facts = SessionFacts(self.loop, self.client.peer, self.client.tls_facts)
-        self.session = self.facts
-        submits = self.reception.role is Role.SUBMISSION
-        self._login = SmtpLogin(self, self.authenticator, offered=submits)
+        peer, tls = self.client.peer, self.client.tls_facts
+        self.facts = facts = SessionFacts(self.loop, peer, tls)
+        self.session = facts
+        self.event_handler = self.reception = self._before_login
+        if self.settings.arrivals is not None:
+            facts.inbound = self.settings.arrivals.of_client(peer, tls=tls is not None)
+        elif self.reception.role is Role.MX:
+            facts.inbound = OTHER_SERVERS
+        possible = facts.inbound.offers_login and (tls is not None or not facts.inbound.demands_tls)
+        self._login = SmtpLogin(self, self.authenticator, offered=possible)
         self.reset_transaction()
 
-    def _login_is_missing(self) -> bool:
-        return self.reception.role is Role.SUBMISSION and self.facts.identity is None
+    def _missing(self) -> Reply | None:
+        """What has to come before mail: TLS, a login, or nothing more."""
+        facts, inbound = self.facts, self.facts.inbound
+        if inbound.demands_tls and facts.tls is None:
+            return reply.STARTTLS_FIRST
+        if inbound.demands_login and facts.identity is None:
+            in_vain = facts.tls is None and not self._login.mechanisms()
+            return reply.STARTTLS_FIRST if in_vain else reply.AUTHENTICATION_REQUIRED
+        return None
 
     def _report_fault(self, failure: Exception) -> None:
         """Log a fault of ours under a reference; reply no more than that."""
@@ -182,15 +201,18 @@ class SmtpSession(MessageSession):
         if await self._hello(hostname, extended=True):
             tls, mechanisms = self.facts.tls is not None, self._login.mechanisms()
             await self.push(
-                ehlo_response(self.settings, tls=tls, mechanisms=mechanisms, offer=self.facts.offer)
-            )
+                ehlo_response(
+                    self.settings, tls=tls, mechanisms=mechanisms, offer=self.facts.offer,
+                    upgradable=self.facts.inbound.offers_tls,
+                )
+            )  # fmt: skip
 
     async def _hello(self, hostname: str, *, extended: bool) -> bool:
         if not is_hello_name(hostname):
             self.send(reply.BAD_HELLO)
             return False
         self.reset_transaction()
-        self.facts.offer = await self.reception.offer()
+        self.facts.offer = self.facts.inbound.limited(await self.reception.offer())
         self.facts.host_name = hostname
         self.facts.extended_smtp = extended
         return True
@@ -199,7 +221,7 @@ class SmtpSession(MessageSession):
         """RFC 3207. Nothing that came in clear survives it: neither octets nor facts."""
         if self.facts.tls is not None:
             self.send(reply.TLS_ALREADY)
-        elif not self.settings.tls_available:
+        elif not (self.settings.tls_available and self.facts.inbound.offers_tls):
             self.send(reply.NOT_IMPLEMENTED)
         elif not self.settings.tls_ready():
             self.send(reply.TLS_UNAVAILABLE)
@@ -239,14 +261,21 @@ class SmtpSession(MessageSession):
             self.send(identity)
             return
         self.reception.count("logins")
-        self.facts.identity = identity
-        self.facts.authenticated = True
+        self._move_to_users(identity)
+        self.facts.offer = self.facts.inbound.limited(await self.reception.offer())
         self.client.record.user = identity.user
         self.client.record.method = identity.method
         self.send(reply.AUTHENTICATION_OK)
 
+    def _move_to_users(self, identity: Identity) -> None:
+        """From now on the policy is the one for users, on the channel that the login leads to."""
+        self.facts.identity = identity
+        self.facts.authenticated = True
+        self.facts.inbound = self.facts.inbound.logged_in()
+        self.event_handler = self.reception = self._users
+
     def _login_refusal(self, argument: str) -> Reply | None:
-        if self.reception.role is not Role.SUBMISSION:
+        if self.facts.identity is None and not self.facts.inbound.offers_login:
             return reply.AUTHENTICATION_NOT_HERE
         if not self._login.mechanisms():
             return self._login.impossible()

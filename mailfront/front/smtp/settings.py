@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mailfront.front.login_policy import LoginPolicy
 from mailfront.front.settings import always
+from mailfront.front.smtp.inbound import Arrivals
 
 _LOGIN = LoginPolicy()
 
@@ -31,7 +32,8 @@ class SmtpSettings:
     log in. Times are in seconds, sizes in octets. `spool_directory` holds messages beyond
     `memory_limit` while they come in (None: the system's temporary directory). `honours_dsn` and
     `honours_require_tls` say that what takes the mail here does as RFC 3461 and RFC 8689 demand;
-    `sends` that it takes mail of our users to other domains.
+    `sends` that it takes mail of our users to other domains. `arrivals` says on which channel of
+    imta.cnf a client of this port is (None: that of the port's role, without any file).
     """
 
     hostname: str
@@ -56,3 +58,4 @@ class SmtpSettings:
     honours_dsn: bool = False
     honours_require_tls: bool = False
     sends: bool = False
+    arrivals: Arrivals | None = None

@@ -41,7 +41,7 @@ def owns(addresses: frozenset[str], sender: Mailbox) -> bool:
 
 
 class SubmissionReception(Reception):
-    """The policy of the submission ports; the session has required TLS and a login."""
+    """The policy for users; the session has required TLS and a login, if the channel does."""
 
     role = Role.SUBMISSION
 
@@ -53,14 +53,11 @@ class SubmissionReception(Reception):
     ) -> Reply:
         """Judge a sender: one of the user's own addresses."""
         if session.identity is None:
-            return reply.AUTHENTICATION_REQUIRED
+            demanded = session.inbound.demands_login
+            return reply.AUTHENTICATION_REQUIRED if demanded else reply.SENDER_OK
         if sender is None or owns(session.identity.addresses, sender):
             return reply.SENDER_OK
         return reply.SENDER_NOT_OWNED
-
-    def foreign_recipient(self) -> Reply:
-        """What a recipient in a domain that is not ours is answered."""
-        return reply.RECIPIENT_OK if self.settings.sends else reply.NO_OUTGOING_MAIL
 
     def missing_fields(self, facts: trace.HeaderFacts, identifier: str, time: datetime) -> bytes:
         """Date and Message-ID where the user agent left them out."""

@@ -11,6 +11,7 @@ import asyncio
 from aiosmtpd.smtp import Envelope, Session
 
 from mailfront.front.smtp.data_transfer import ChunkTransfer
+from mailfront.front.smtp.inbound import USERS
 from mailfront.interfaces.authenticator import Identity
 from mailfront.interfaces.mail_relay import RelayClient, RelayConversation, RelayOffer
 from mailfront.interfaces.message_sink import MailOptions, RecipientOptions
@@ -21,7 +22,7 @@ from mailfront.protocol.smtp.trace import protocol_name
 class SessionFacts(Session):
     """`host_name` is what EHLO said, `extended_smtp` whether it was EHLO, `identity` who logged
     in. `offer` is what the answer to it told; `relayed` the transactions with a server behind us,
-    and as whose."""
+    and as whose; `inbound` is the client's channel."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, remote: Peer, tls: TlsFacts | None) -> None:
         super().__init__(loop)
@@ -29,6 +30,7 @@ class SessionFacts(Session):
         self.tls = tls
         self.identity: Identity | None = None
         self.offer = RelayOffer()
+        self.inbound = USERS
         self.relayed: tuple[RelayClient, RelayConversation] | None = None
 
     def protocol(self, *, utf8: bool) -> str:
