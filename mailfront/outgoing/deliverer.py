@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -40,7 +41,13 @@ from mailfront.outgoing.ourselves import Ourselves
 from mailfront.outgoing.policy_map import PolicyEntry, PolicyMap
 from mailfront.outgoing.server_judgement import failed_handshake
 from mailfront.outgoing.smtp_connection import SmtpConnection
-from mailfront.outgoing.smtp_session import Introduction, Opening, SmtpSession, Timeouts
+from mailfront.outgoing.smtp_session import (
+    Introduction,
+    Opening,
+    SmtpSession,
+    Timeouts,
+    server_text,
+)
 from mailfront.outgoing.smtp_transaction import Transaction, Verdict
 from mailfront.outgoing.tls_decision import Protection, TlsDemand, TlsFacts, decide
 from mailfront.outgoing.tls_reporting import ServerReport
@@ -68,7 +75,7 @@ class _Server:
     demand: TlsDemand
 
     def __str__(self) -> str:
-        return f"{self.host}[{self.address}]"
+        return server_text(self.host, self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +351,7 @@ def _as_destination_error(failure: Exception) -> DestinationError:
     if isinstance(failure, TimeoutError):
         return DestinationError("no answer in time", temporary=True, status="4.4.1")
     if isinstance(failure, OSError):
-        text = failure.strerror or str(failure) or type(failure).__name__
+        # The text of the event loop's own repeats address and port.
+        text = os.strerror(failure.errno) if failure.errno else str(failure)
         return DestinationError(text, temporary=True, status="4.4.1")
     return DestinationError(str(failure), temporary=True, status="4.4.2")

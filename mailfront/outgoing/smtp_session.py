@@ -66,8 +66,13 @@ class SmtpSession:
 
     @property
     def name(self) -> str:
-        """The server for the log: its name and address."""
-        return f"{self.host}[{self.connection.address}]"
+        """The server for the log."""
+        return server_text(self.host, self.connection.address)
+
+
+def server_text(host: str, address: str) -> str:
+    """A server for log and reports: its name, if it has one, and its address."""
+    return f"[{address}]" if host.startswith("[") else f"{host}[{address}]"
 
 
 class Opening:

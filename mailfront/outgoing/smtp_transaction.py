@@ -55,23 +55,20 @@ class Transaction:
         self.is_reusable = False
 
     async def run(self) -> dict[str, Verdict]:
-        """Return a verdict for each recipient.
+        """Return a verdict for each recipient, in their order.
 
         What the connection raises is raised while the server cannot have taken anything; so is
         `PeerGoneError` where it closes the session (421) before the message.
         """
         invitation = await (self._pipelined() if self._session.offer.pipelining else self._asked())
-        if invitation is None:
-            return self._verdicts
-        if invitation.code != 354:
+        if invitation is not None and invitation.code != 354:
             self._answered(invitation, "the message")
-            return self._verdicts
-        if not self._accepted:
+        elif invitation is not None and self._accepted:
+            await self._content()
+        elif invitation is not None:
             # RFC 2920 section 3.1: it invites although it refused everybody.
             await self._connection.ask(b".\r\n", self._timeouts.end)
-            return self._verdicts
-        await self._content()
-        return self._verdicts
+        return {recipient: self._verdicts[recipient] for recipient in self._commands}
 
     async def _pipelined(self) -> RelayAnswer | None:
         self._connection.require_silence()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from mailfront.channels.channel import Channel, Demand
+from mailfront.channels.channel import Demand
 from mailfront.interfaces.message_sink import MailOptions, RecipientOptions
 from mailfront.outgoing.delivery_result import Outcome, RecipientResult
 from mailfront.outgoing.resolver import Resolver, name_servers
@@ -22,6 +22,7 @@ from mailfront.outgoing.transport_policy import PolicyType, ResultType, StsMode,
 from tests.support.dnssec import FORGED, PLAIN, SIGNED, DnssecSite
 from tests.support.issuing import Issued, Issuer, certificate_pem_file, key_pem_file
 from tests.support.outgoing import (
+    CONTENT,
     RECIPIENT,
     Hop,
     Policies,
@@ -59,8 +60,7 @@ class Site:
         policies: Policies | None = None,
         reports: Reports | None = None,
         options: MailOptions | None = None,
-        content: bytes | None = None,
-        over: Channel | None = None,
+        content: bytes = CONTENT,
     ) -> RecipientResult:
         """Send a message to `domain`, whose servers answer at `port`."""
         servers = name_servers(self.dns.resolver)
@@ -68,10 +68,9 @@ class Site:
             Resolver(lambda: servers), (self.issuer.root,), policies=policies, reports=reports,
             policy_map=policy_map,
         )  # fmt: skip
-        hop = Hop(over or channel(demand, self.ports[port]), domain)
-        more = {} if content is None else {"content": content}
+        hop = Hop(channel(demand, self.ports[port]), domain)
         try:
-            return await deliver(sending, job(hop, options=options, **more))
+            return await deliver(sending, job(hop, options=options, content=content))
         finally:
             sending.close()
 

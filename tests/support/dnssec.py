@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,7 +37,7 @@ _FOREIGN_KEY = (
 class DnssecSite:
     """The two servers. `records` are lines of zone files by zone, with names relative to it."""
 
-    def __init__(self, records: dict[str, Sequence[str]]) -> None:
+    def __init__(self, records: Mapping[str, Sequence[str]]) -> None:
         self._records = records
         self._home = Path(tempfile.mkdtemp(prefix="mailfront-dnssec-"))
         self._home.chmod(0o755)
