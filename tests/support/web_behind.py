@@ -175,7 +175,8 @@ class WebBehind:
             protocols=("mail",), autoclose=False, autoping=False, max_msg_size=32 * 1024 * 1024
         )
         await socket.prepare(request)
-        async for message in socket:
+        while True:
+            message = await socket.receive()
             if message.type is WSMsgType.TEXT and message.data.startswith("close "):
                 _, code, reason = message.data.split(" ", 2)
                 await socket.close(code=int(code), message=reason.encode())
@@ -193,6 +194,9 @@ class WebBehind:
             elif message.type is WSMsgType.CLOSE:
                 self.closed.append((message.data, message.extra or ""))
                 await socket.close(code=message.data or 1000)
+                break
+            else:
+                break
         return socket
 
     async def _no_socket(self, _: web.Request) -> web.StreamResponse:

@@ -39,9 +39,10 @@ async def pass_on(
     """
     if request.headers.get("Sec-WebSocket-Version") != "13":
         raise web.HTTPUpgradeRequired(headers={"Sec-WebSocket-Version": "13"})
-    if not web.WebSocketResponse().can_prepare(request).ok:
+    protocols = _protocols(request)
+    if not web.WebSocketResponse(protocols=protocols).can_prepare(request).ok:
         raise web.HTTPBadRequest(text="That is no WebSocket handshake.")
-    async with servers.open_web_socket(asked, _protocols(request)) as server:
+    async with servers.open_web_socket(asked, protocols) as server:
         client = web.WebSocketResponse(
             protocols=(server.protocol,) if server.protocol else (),
             autoclose=False,
