@@ -35,21 +35,21 @@ class ChannelsFile:
         self._problem = ""
         self._log_warnings()
 
-    @property
-    def problem(self) -> str:
-        """Why the file as it is now is not in force; empty where it is."""
+    def problems(self) -> list[str]:
+        """Why the file as it is now is not in force; none where it is."""
         self.current()
-        return self._problem
+        return [self._problem] if self._problem else []
 
     def current(self) -> ChannelTable:
         """Return the channels in force, after a look at the files if the last one is old."""
         now = self._clock()
         if now >= self._next_check:
-            self._next_check = now + CHECK_INTERVAL
-            self._look()
+            self.look()
         return self._table
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Take over what changed."""
+        self._next_check = self._clock() + CHECK_INTERVAL
         files = self._table.files
         if not self._problem and (
             all(file.is_current() for file in files)

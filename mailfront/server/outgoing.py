@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from mailfront.channels.channels_file import ChannelsFile
+from mailfront.channels.table import ChannelTable
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import BackendError, OperatorError
@@ -69,10 +69,11 @@ class OutgoingMail:
         hostname: str,
         local: MessageSink,
         on_counter: Callable[[str, int], None],
+        channels: Callable[[], ChannelTable],
     ) -> None:
         self._root = root
         self._configuration = configuration
-        self._channels: ChannelsFile | None = None
+        self._channels = channels
         self._sending: Sending | None = None
         self._hostname = hostname
         self._count = on_counter
@@ -93,13 +94,11 @@ class OutgoingMail:
 
         Raises `ConfigurationError` for a file that is wrong.
         """
-        channels = ChannelsFile(self._root)
-        self._channels = channels
         self._sending = Sending(
             self._root, self._configuration, self._hostname, build_resolver(self._configuration),
             token, credentials, NoPolicies(), NoReports(),
         )  # fmt: skip
-        self._start(self._sending.deliverer, lambda domain: channels.current().route(domain))
+        self._start(self._sending.deliverer, lambda domain: self._channels().route(domain))
 
     def follow(self, token: InternalToken) -> None:
         """Trust whom the keystore trusts now."""
@@ -122,8 +121,6 @@ class OutgoingMail:
     def problems(self) -> list[str]:
         """What is wrong, for the status."""
         found = [self._problem] if self._problem else []
-        if self._channels is not None and self._channels.problem:
-            found.append(self._channels.problem)
         return found + (self._queue.problems if self._queue is not None else [])
 
     def resting(self) -> int:

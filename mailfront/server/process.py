@@ -275,6 +275,8 @@ class _Server:
             start_task(self._link.follow(self._stop), name="supervisor")
             # The file may have changed since the supervisor read it.
             await self._reloader.look(forced=True)
+        if self._services is not None:
+            self._services.channels.look()
         _log.info("ready: %d ports", len(self._ports))
         on_ready(self._status)
         notify("READY=1")
@@ -374,6 +376,7 @@ class _Server:
             problems.append(self._services.directory.problem)
         if self._services is not None:
             problems += self._services.logins.problems()
+            problems += self._services.channels.problems()
         if self._services is not None and self._services.outgoing is not None:
             problems += self._services.outgoing.problems()
         waiting = self._reloader.waiting_for_restart()

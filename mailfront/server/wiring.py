@@ -18,6 +18,7 @@ from mailfront.backend.embedded.delivery import StoreSink
 from mailfront.backend.embedded.imap.session import EmbeddedImap
 from mailfront.backend.embedded.pop import EmbeddedPop
 from mailfront.backend.embedded.reader import StoreReader
+from mailfront.channels.channels_file import ChannelsFile
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.directory.lookup import RecipientDirectory
@@ -31,6 +32,7 @@ from mailfront.front.imap.state import ImapFront
 from mailfront.front.pop.state import PopFront
 from mailfront.front.settings import FrontSettings
 from mailfront.front.smtp.front import SmtpFront
+from mailfront.front.smtp.inbound import Arrivals
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.submission import WebmailSubmission
 from mailfront.interfaces.backend import Backend
@@ -116,9 +118,12 @@ class Services:
             default_domain=configuration.string("service.defaultdomain"),
             administrators=administrators,
         )
+        self.channels = ChannelsFile(root)
         store_sink = StoreSink(self._store, recipients.resolve)
         self.outgoing = (
-            OutgoingMail(root, configuration, hostname, store_sink, counters.add)
+            OutgoingMail(
+                root, configuration, hostname, store_sink, counters.add, self.channels.current
+            )
             if configuration.boolean("queue.enable")
             else None
         )
@@ -228,8 +233,9 @@ class Services:
             case "smtp" | "submission" | "submissions":
                 role = Role.MX if port.name == "smtp" else Role.SUBMISSION
                 settings = replace(
-                    self._smtp_settings, tls_available=not port.implicit_tls, tls_ready=tls_ready
-                )
+                    self._smtp_settings, tls_available=not port.implicit_tls, tls_ready=tls_ready,
+                    arrivals=Arrivals(port.name, self.channels.current),
+                )  # fmt: skip
                 relay = self._upstreams.relay("imta" if role is Role.MX else "submit")
                 return SmtpFront(
                     role, settings, self._authenticator, self._sink, self._counters.add, relay

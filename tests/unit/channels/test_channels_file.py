@@ -72,12 +72,12 @@ def test_a_mistake_leaves_what_was_read_in_force(
     for _ in range(3):
         clock.now += CHECK_INTERVAL
         assert jobs(file) == 1
-    assert "blocks:1: unknown keyword maxjob: did you mean maxjobs?" in file.problem
+    assert "blocks:1: unknown keyword maxjob: did you mean maxjobs?" in file.problems()[0]
     assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
     write(root.config_directory / "blocks", BLOCK.format("maxjobs 4"))
     clock.now += CHECK_INTERVAL
     assert jobs(file) == 4
-    assert file.problem == ""
+    assert file.problems() == []
 
 
 def test_a_file_that_goes_leaves_the_standard(root: ServerRoot) -> None:
