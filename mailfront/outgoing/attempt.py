@@ -72,8 +72,7 @@ def overdue_update(
 def is_down(results: Mapping[str, RecipientResult]) -> bool:
     """Whether it was the way to the next hop that failed, and not this message."""
     return bool(results) and all(
-        each.outcome is Outcome.DEFERRED and (each.host_down or each.reply is None)
-        for each in results.values()
+        each.outcome is Outcome.DEFERRED and each.host_down for each in results.values()
     )
 
 
@@ -88,6 +87,7 @@ def log_result(
     mail: QueuedMail, recipient: QueuedRecipient, result: RecipientResult, now: float
 ) -> None:
     """One line per recipient and attempt: what came of it, under which policy, and why."""
+    answer = answer_text(result)
     level = logging.INFO if result.outcome is Outcome.DELIVERED else logging.WARNING
     _log.log(
         level,
@@ -95,8 +95,8 @@ def log_result(
         "why=%s",
         mail.identifier, quoted(recipient.address), result.outcome.value,
         quoted(result.remote_host or "-"), quoted(result.tls or "-"), quoted(result.policy or "-"),
-        recipient.attempts + 1, max(0.0, now - mail.arrived), quoted(answer_text(result) or "-"),
-        quoted(result.text or "-"),
+        recipient.attempts + 1, max(0.0, now - mail.arrived), quoted(answer or "-"),
+        quoted(result.text if result.text not in answer else "-"),
     )  # fmt: skip
 
 

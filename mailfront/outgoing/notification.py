@@ -166,7 +166,7 @@ def _status_fields(notification: Notification, *, utf8: bool) -> str:
     blocks += [
         _recipient_fields(each, utf8=utf8) for each in notification.reports[:_RECIPIENT_LIMIT]
     ]
-    return "".join("".join(f"{field}\r\n" for field in block) + "\r\n" for block in blocks)
+    return "\r\n".join("".join(f"{field}\r\n" for field in block) for block in blocks)
 
 
 def _recipient_fields(report: RecipientReport, *, utf8: bool) -> list[str]:
