@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +14,12 @@ from mailfront.backend.upstream.web import WebUpstreams
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.configuration.upstream_list import parse_upstreams
 from mailfront.front.http.application import create_application
+from mailfront.front.http.bad_requests import BadRequestFilter
 from mailfront.front.http.reverse_proxy.application import FIELD_LIMIT, create_proxy
 from mailfront.front.http.reverse_proxy.settings import ProxySettings
 from mailfront.front.http.services import Services
 
+_BAD_REQUESTS = BadRequestFilter()
 _MINUTE = 60.0
 _MIB = 1024 * 1024
 
@@ -53,6 +56,7 @@ def web_runner(
 
     `keeps_status`: a session begun here comes back here, so that our status page can be served.
     """
+    logging.getLogger("aiohttp.server").addFilter(_BAD_REQUESTS)
     keep_alive = configuration.integer("service.http.idletimeout") * _MINUTE
     if servers is None:
         return web.AppRunner(

@@ -21,6 +21,7 @@ from mailfront.backend.embedded.reader import StoreReader
 from mailfront.channels.channels_file import ChannelsFile
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
+from mailfront.configuration.networks import NetworkSet
 from mailfront.directory.lookup import RecipientDirectory
 from mailfront.front.action import FrontState
 from mailfront.front.connection import FrontConnection
@@ -33,9 +34,11 @@ from mailfront.front.pop.state import PopFront
 from mailfront.front.settings import FrontSettings
 from mailfront.front.smtp.front import SmtpFront
 from mailfront.front.smtp.inbound import Arrivals
+from mailfront.front.smtp.relay_sink import RelaySink
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.submission import WebmailSubmission
 from mailfront.interfaces.backend import Backend
+from mailfront.interfaces.message_sink import MessageSink
 from mailfront.interfaces.status import StatusSource
 from mailfront.listener.handshake_turns import HandshakeTurns
 from mailfront.listener.limits import ConnectionLimits
@@ -155,7 +158,7 @@ class Services:
                 self._web_settings(administrators),
                 authenticator=self._authenticator,
                 reader=StoreReader(self._store),
-                submission=WebmailSubmission(self._smtp_settings, self._sink),
+                submission=WebmailSubmission(self._smtp_settings, self._webmail_sink()),
                 status_source=status,
             ),
             upstreams.web,
@@ -269,6 +272,8 @@ class Services:
             idle_timeout=self._configuration.integer(f"service.{group}.idletimeout") * _MINUTE,
             bad_command_limit=self._configuration.integer("service.badcommandlimit"),
             tls_ready=tls_ready,
+            capabilities=self._upstreams.capabilities(group),
+            front_ends=NetworkSet(self._configuration.string("service.frontnetworks")),
         )
 
         def front() -> asyncio.Protocol:
@@ -282,6 +287,10 @@ class Services:
             )
 
         return front
+
+    def _webmail_sink(self) -> MessageSink:
+        relay = self._upstreams.relay("submit")
+        return self._sink if relay is None else RelaySink(relay, self._hostname)
 
     def _web_settings(self, administrators: tuple[str, ...]) -> WebSettings:
         configuration = self._configuration
