@@ -11,6 +11,7 @@ from mailfront.cli import (
     check,
     ciphers,
     control,
+    dkim,
     doctor,
     init,
     modutil,
@@ -56,6 +57,7 @@ COMMANDS = (
     control,
     user,
     queue,
+    dkim,
 )
 
 

@@ -60,6 +60,11 @@ class ServerRoot:
         return self.config_directory / "imta.cnf"
 
     @property
+    def upstream_map(self) -> Path:
+        """Which server holds the mailbox of an address or domain."""
+        return self.config_directory / "upstream_map"
+
+    @property
     def users_ldif(self) -> Path:
         """The embedded directory."""
         return self.config_directory / "users.ldif"
@@ -83,6 +88,16 @@ class ServerRoot:
     def ocsp_directory(self) -> Path:
         """The responses of OCSP responders that are stapled."""
         return self.certdb_directory / "ocsp"
+
+    @property
+    def mta_sts_directory(self) -> Path:
+        """The MTA-STS policies of other domains."""
+        return self.queue_directory / "mta-sts"
+
+    @property
+    def tls_report_database(self) -> Path:
+        """How TLS with other servers went, until it has been reported."""
+        return self.queue_directory / "tls-reports.sqlite"
 
     @property
     def store_directory(self) -> Path:

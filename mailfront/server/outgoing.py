@@ -23,12 +23,13 @@ from mailfront.outgoing.retry import RetrySettings
 from mailfront.outgoing.routing import Routing
 from mailfront.outgoing.scheduler import Scheduler, SchedulerSettings
 from mailfront.outgoing.sink import QueueingSink
-from mailfront.outgoing.transport_policy import NoPolicies, NoReports
 from mailfront.queue.mail_queue import MailQueue
 from mailfront.queue.operating import Request, perform
 from mailfront.queue.spool import Spool
 from mailfront.server.control import Answer
+from mailfront.server.dkim_signing import DkimSigning
 from mailfront.server.sending import Sending, build_resolver
+from mailfront.server.standing_policies import StandingPolicies
 
 # How long after the disk kept the queue from being opened it is tried again.
 OPEN_AGAIN_SECONDS = 10.0
@@ -82,6 +83,8 @@ class OutgoingMail:
         self._queue: MailQueue | None = None
         self._scheduler: Scheduler | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._standing: StandingPolicies | None = None
+        self._signing: DkimSigning | None = None
         self._problem = ""
         try:
             self._spool.create()
@@ -89,14 +92,23 @@ class OutgoingMail:
             # Mail to users here is taken all the same.
             self._problem = f"queue: {failure}"
 
+    def sign_with(self, token: InternalToken) -> None:
+        """Sign what goes out; every worker does. Raises `ConfigurationError`."""
+        self._signing = DkimSigning(self._configuration, token)
+        self.sink.sign = self._signing.sign
+
     def start(self, token: InternalToken, credentials: Callable[[str], Credentials]) -> None:
         """Open the queue and deliver; where the disk does not let us, try again.
 
         Raises `ConfigurationError` for a file that is wrong.
         """
+        resolver = build_resolver(self._configuration)
+        standing = StandingPolicies(self._root, self._configuration, resolver, token)
+        self._standing = standing
+        standing.start()
         self._sending = Sending(
-            self._root, self._configuration, self._hostname, build_resolver(self._configuration),
-            token, credentials, NoPolicies(), NoReports(),
+            self._root, self._configuration, self._hostname, resolver,
+            token, credentials, standing.policies, standing.reports,
         )  # fmt: skip
         self._start(self._sending.deliverer, lambda domain: self._channels().route(domain))
 
@@ -104,6 +116,10 @@ class OutgoingMail:
         """Trust whom the keystore trusts now."""
         if self._sending is not None:
             self._sending.follow(token)
+        if self._standing is not None:
+            self._standing.follow(token)
+        if self._signing is not None:
+            self._signing.follow(token)
 
     def _start(self, deliverer: Deliverer, route: Callable[[str], NextHop]) -> None:
         retry = retry_settings(self._configuration)
@@ -121,6 +137,7 @@ class OutgoingMail:
     def problems(self) -> list[str]:
         """What is wrong, for the status."""
         found = [self._problem] if self._problem else []
+        found += self._signing.problems if self._signing is not None else []
         return found + (self._queue.problems if self._queue is not None else [])
 
     def resting(self) -> int:
@@ -164,6 +181,8 @@ class OutgoingMail:
             await asyncio.wait([self._opening])
         if self._scheduler is not None:
             await self._scheduler.stop(self._configuration.integer("service.draintimeout"))
+        if self._standing is not None:
+            await self._standing.close()
         if self._sending is not None:
             self._sending.deliverer.close()
         if self._queue is not None:

@@ -40,6 +40,7 @@ from mailfront.server.expiry_watch import ExpiryWatch
 from mailfront.server.lock import ServerLock, require_no_server
 from mailfront.server.named_certificates import bounded, server_names_status
 from mailfront.server.notification import notify
+from mailfront.server.ports import own_places
 from mailfront.server.privileges import drop_privileges
 from mailfront.server.reload import Reloader
 from mailfront.server.server_trust import ServerTrust
@@ -47,7 +48,7 @@ from mailfront.server.sharing import Sharing
 from mailfront.server.stapling import Stapling
 from mailfront.server.status import StatusReport
 from mailfront.server.supervisor import Supervisor, bind_for_workers
-from mailfront.server.upstreams import Upstreams
+from mailfront.server.upstreams import Upstreams, upstream_trust
 from mailfront.server.user_directory import directory_trust, open_directory
 from mailfront.server.wiring import BoundPort, Services, bind_ports
 from mailfront.server.worker_link import WorkerLink
@@ -212,8 +213,9 @@ class _Server:
         self._reloader = Reloader(
             root, configuration, token, watch, self._contexts, keystore, leads=place.leads
         )
+        self._upstream_trust = upstream_trust(configuration, token)
         self._upstreams = Upstreams(
-            root, configuration, (host_name(configuration), "localhost"), self._server_trust
+            root, configuration, (host_name(configuration), "localhost"), self._upstream_trust
         )
         self._reloader.on_keystore = self._follow_authorities
         self._counters = Counters()
@@ -256,7 +258,10 @@ class _Server:
             lambda: self._contexts.client_certificates.trust, self._client_ocsp.confirm
         )
         self._ports = await services.ports(bound, self._contexts)
+        self._upstreams.listens_on(own_places(self._ports))
         self._status.ports = self._ports
+        if services.outgoing is not None:
+            services.outgoing.sign_with(self._keystore.internal)
         if services.outgoing is not None and self._place.leads:
             services.outgoing.start(self._keystore.internal, self._keystore.credentials)
         self._status.event_loop = type(loop).__module__.partition(".")[0]
@@ -275,8 +280,6 @@ class _Server:
             start_task(self._link.follow(self._stop), name="supervisor")
             # The file may have changed since the supervisor read it.
             await self._reloader.look(forced=True)
-        if self._services is not None:
-            self._services.channels.look()
         _log.info("ready: %d ports", len(self._ports))
         on_ready(self._status)
         notify("READY=1")
@@ -295,6 +298,7 @@ class _Server:
             try:
                 await self._reloader.look()
                 self._stapling.look()
+                await self._upstreams.look()
                 await self._look_at_expiry()
             except Exception:
                 # What is served stays; a server that ended here would serve nothing.
@@ -364,6 +368,7 @@ class _Server:
     def _follow_authorities(self, token: InternalToken) -> None:
         self._directory_trust.follow(token)
         self._server_trust.follow(token)
+        self._upstream_trust.follow(token)
         if self._services is not None and self._services.outgoing is not None:
             self._services.outgoing.follow(token)
 
@@ -389,6 +394,8 @@ class _Server:
 
     async def _reload(self) -> Answer:
         await self._reloader.look(forced=True)
+        if self._services is not None:
+            self._services.channels.look()
         return {"problems": self._problems()}
 
 
