@@ -379,5 +379,7 @@ def _identity(
     entry: Entry, method: str, *, acting: str = "", by_certificate: bool = False
 ) -> Identity:
     # Senders write a domain in either form, and a front compares texts.
-    spellings = entry.addresses | {unicode_address(address) for address in entry.addresses}
+    spellings = entry.addresses
+    if not spellings.issuperset(further := [unicode_address(each) for each in spellings]):
+        spellings = spellings.union(further)
     return Identity(entry.user, spellings, method, acting, by_certificate, entry.mail_host)

@@ -165,11 +165,12 @@ class FrontConnection(asyncio.Protocol):
             return
         if isinstance(outcome, Identity) and self._farewell is not STOPPING:
             self._granted = (outcome, _password_of(outcome, ask), _token_of(outcome, ask))
-            # A session may last for days, and this frame with it.
-            del ask
             actions = self._state.authenticated()
             if isinstance(actions[0], HandOver):
-                await self._hand_over(transport, actions[0])
+                session = self._begin_session(transport, actions[0])
+                # A session may last for days, and this frame with it.
+                del ask, outcome, actions
+                await self._serve(transport, session)
                 return
             self._perform(actions)
         elif isinstance(outcome, Refusal):

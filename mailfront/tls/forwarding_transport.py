@@ -7,6 +7,7 @@ other, three reasons to read nothing, and the ways to close.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +26,9 @@ def peer_of(transport: asyncio.BaseTransport) -> Peer:
     """Both ends of a connection; unknown if the client was gone before it was accepted."""
     remote = transport.get_extra_info("peername") or ("unknown", 0)
     local = transport.get_extra_info("sockname") or ("unknown", 0)
-    return Peer(_unmapped(remote[0]), remote[1], _unmapped(local[0]), local[1])
+    # Our own address is the same in thousands of connections.
+    ours = sys.intern(_unmapped(local[0]))
+    return Peer(_unmapped(remote[0]), remote[1], ours, local[1])
 
 
 def _unmapped(address: str) -> str:
