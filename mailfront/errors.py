@@ -150,6 +150,10 @@ class ServerStoppingError(MailfrontError):
     """The server is stopping: a session that waits for its client's next command ends here."""
 
 
+class SessionKickedError(ServerStoppingError):
+    """An administrator ends this session alone."""
+
+
 class ClientHelloError(PeerError):
     """Octets that do not begin a TLS handshake, or a ClientHello that cannot be read."""
 

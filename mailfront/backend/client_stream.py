@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from mailfront.errors import PeerGoneError, ServerStoppingError
+from mailfront.errors import PeerGoneError, ServerStoppingError, SessionKickedError
 from mailfront.protocol.receive_buffer import ReceiveBuffer
 
 Value = TypeVar("Value")
@@ -29,8 +29,9 @@ class ClientStream(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_arrival", "_between_commands", "_buffer", "_ended", "_idle_timeout", "_loop", "_overdue",
-        "_paused_reading", "_paused_writing", "_stopping", "_taken", "_timer", "_transport",
+        "_arrival", "_between_commands", "_buffer", "_ended", "_idle_timeout", "_kicked", "_loop",
+        "_overdue", "_paused_reading", "_paused_writing", "_stopping", "_taken", "_timer",
+        "_transport",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, leftover: bytes, idle_timeout: float) -> None:
@@ -45,7 +46,7 @@ class ClientStream(asyncio.Protocol):
         self._paused_reading = False
         self._paused_writing = False
         self._ended = False
-        self._stopping = False
+        self._stopping = self._kicked = False
         self._between_commands = False
         transport.set_protocol(self)
 
@@ -81,9 +82,10 @@ class ClientStream(asyncio.Protocol):
         self._paused_writing = False
         _complete(self._taken)
 
-    def stop(self) -> None:
+    def stop(self, *, kicked: bool = False) -> None:
         """End the session at its next wait for a command, at once if it waits for one now."""
         self._stopping = True
+        self._kicked = kicked
         if self._between_commands:
             self._wake_reader()
 
@@ -212,6 +214,8 @@ class ClientStream(asyncio.Protocol):
             self._check_stopping()
 
     def _check_stopping(self) -> None:
+        if self._kicked:
+            raise SessionKickedError("an administrator ends the session")
         if self._stopping:
             raise ServerStoppingError("the server is stopping")
 

@@ -11,9 +11,9 @@ class NetworkSet:
     def __init__(self, networks: str) -> None:
         self._networks = [ipaddress.ip_network(name) for name in networks.split(",") if name]
 
-    def __contains__(self, text: str) -> bool:
+    def __contains__(self, text: object) -> bool:
         """Whether the address `text` is in one of them; what is no address is in none."""
-        if not self._networks:
+        if not self._networks or not isinstance(text, str):
             return False
         try:
             address = ipaddress.ip_address(text.partition("%")[0])

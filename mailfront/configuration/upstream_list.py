@@ -4,7 +4,8 @@
 `smtps://`, `lmtp://`, `http://`, `https://`; text in, records out. A password must not leave in
 clear by accident: without TLS in the URL, an upstream that is not on loopback is spoken to with
 STARTTLS, which must then succeed, unless the URL says `?tls=none`. Parameters follow `?`, divided
-by `&`: `tls=starttls|none`, `name=HOST` (in the upstream's certificate), `proxy=v2|none`.
+by `&`: `tls=starttls|none`, `name=HOST` (in the upstream's certificate), `proxy=v2|none`,
+`token=oauthbearer|xoauth2|none` (how it is given the access tokens that users log in with).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mailfront.configuration.option_types import BadValueError, Value
 from mailfront.configuration.suggest import did_you_mean
 
 EMBEDDED = "embedded:"
+_PARAMETERS = ("tls", "name", "proxy", "token")
 MOST_UPSTREAMS = 64
 _LONGEST = 2048
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -57,7 +59,8 @@ SCHEMES = {
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One server behind this one. `certificate_name` is what its certificate must be for."""
+    """One server behind this one. `certificate_name` is what its certificate must be for,
+    `token_mechanism` how users' own access tokens are passed on to it (empty: they are not)."""
 
     protocol: str
     host: str
@@ -65,6 +68,7 @@ class Upstream:
     tls: UpstreamTls
     certificate_name: str
     proxy_header: bool = False
+    token_mechanism: str = ""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -137,6 +141,7 @@ def parse_upstream(url: str, protocols: tuple[str, ...]) -> Upstream:
         tls=tls,
         certificate_name=_host(url, parameters["name"]) if "name" in parameters else host,
         proxy_header=_word(url, "proxy", parameters.get("proxy", "none"), ("v2", "none")) == "v2",
+        token_mechanism=_token_mechanism(url, scheme, parameters.get("token", "none")),
     )
 
 
@@ -188,10 +193,10 @@ def _parameters(url: str) -> dict[str, str]:
     query = _split(url).query
     for item in query.split("&") if query else ():
         name, equals, value = item.partition("=")
-        if not equals or name not in ("tls", "name", "proxy") or name in found:
+        if not equals or name not in _PARAMETERS or name in found:
             raise BadValueError(
-                f"{url!r}: {item!r} is none of the parameters tls=, name= and proxy=, "
-                "or there twice"
+                f"{url!r}: {item!r} is none of the parameters "
+                f"{', '.join(_PARAMETERS)} (with = and a value), or there twice"
             )
         found[name] = value
     return found
@@ -213,6 +218,15 @@ def _tls(url: str, scheme: Scheme, host: str, wanted: str | None) -> UpstreamTls
             )
         return UpstreamTls.NONE
     return UpstreamTls.STARTTLS
+
+
+def _token_mechanism(url: str, scheme: Scheme, wanted: str) -> str:
+    word = _word(url, "token", wanted, ("oauthbearer", "xoauth2", "none"))
+    if word == "none":
+        return ""
+    if scheme.protocol not in ("imap", "pop"):
+        raise BadValueError(f"{url!r}: token= is for IMAP and POP3")
+    return word.upper()
 
 
 def _word(url: str, name: str, value: str, words: tuple[str, ...]) -> str:

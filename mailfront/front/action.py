@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mailfront.front.login_channel import LoginChannel
 from mailfront.interfaces.authenticator import Refusal
+from mailfront.interfaces.backend import KICKED
 from mailfront.interfaces.credentials import ScramVerifier
 from mailfront.interfaces.forwarded_client import ForwardedClient
 from mailfront.protocol import sasl
@@ -114,3 +115,4 @@ class Farewell:
 
 TOO_SLOW = Farewell("Too long without a login", "login time-out")
 STOPPING = Farewell("Server is shutting down", "server stopping")
+KICKED_OUT = Farewell("An administrator ended this session", KICKED)

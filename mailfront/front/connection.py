@@ -13,8 +13,9 @@ from dataclasses import replace
 from secrets import token_urlsafe
 from typing import Any, cast
 
-from mailfront.errors import PeerError, ServerStoppingError
+from mailfront.errors import PeerError, ServerStoppingError, SessionKickedError
 from mailfront.front.action import (
+    KICKED_OUT,
     STOPPING,
     TOO_SLOW,
     Action,
@@ -33,7 +34,7 @@ from mailfront.front.agreed_channel import channel_of
 from mailfront.front.login_channel import LoginChannel
 from mailfront.front.settings import FrontSettings
 from mailfront.interfaces.authenticator import Authenticator, Identity, LoginClient, Refusal
-from mailfront.interfaces.backend import LOGOUT, AuthenticatedSession, Backend
+from mailfront.interfaces.backend import KICKED, LOGOUT, AuthenticatedSession, Backend
 from mailfront.interfaces.credentials import (
     BearerCredentials,
     PasswordCredentials,
@@ -48,6 +49,9 @@ from mailfront.interfaces.transport import UpgradableTransport
 from mailfront.protocol.sasl.scram import PLUS
 
 _log = logging.getLogger("mailfront.front")
+
+# Who is told so is not let in any more, even if the password is right.
+_ENDING = (STOPPING, KICKED_OUT)
 
 
 class FrontConnection(asyncio.Protocol):
@@ -106,9 +110,9 @@ class FrontConnection(asyncio.Protocol):
         if login is not None:
             login.cancel()
 
-    def stop(self) -> None:
-        """End the session politely: the server is stopping."""
-        self._end(STOPPING)
+    def stop(self, *, kicked: bool = False) -> None:
+        """End the session politely: the server is stopping, or an administrator wants it."""
+        self._end(KICKED_OUT if kicked else STOPPING)
 
     def _perform(self, actions: list[Action]) -> None:
         transport = self._transport
@@ -163,7 +167,7 @@ class FrontConnection(asyncio.Protocol):
         outcome = await self._judge(transport, ask)
         if transport.is_closing():
             return
-        if isinstance(outcome, Identity) and self._farewell is not STOPPING:
+        if isinstance(outcome, Identity) and self._farewell not in _ENDING:
             self._granted = (outcome, _password_of(outcome, ask), _token_of(outcome, ask))
             actions = self._state.authenticated()
             if isinstance(actions[0], HandOver):
@@ -205,8 +209,8 @@ class FrontConnection(asyncio.Protocol):
             return Refusal("Try again later", "internal error", temporary=True)
 
     async def _hand_over(self, transport: UpgradableTransport, hand_over: HandOver) -> None:
-        if self._farewell is STOPPING:
-            self._perform(self._state.end(STOPPING))
+        if self._farewell in _ENDING:
+            self._perform(self._state.end(self._farewell))
             return
         await self._serve(transport, self._begin_session(transport, hand_over))
 
@@ -248,6 +252,8 @@ class FrontConnection(asyncio.Protocol):
             reason = str(fault)
         except TimeoutError:
             reason = "idle time-out"
+        except SessionKickedError:
+            reason = KICKED
         except ServerStoppingError:
             reason = "server stopping"
         except Exception:

@@ -12,6 +12,8 @@ from mailfront.interfaces.secret import Secret
 
 # What `Backend.serve` returns when the client asked for the end and was answered.
 LOGOUT = "logout"
+# Why a session ends that an administrator ended (`mailfront user kick`).
+KICKED = "ended by the administrator"
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from mailfront.errors import KeystoreError
+from mailfront.interfaces.backend import KICKED
 from mailfront.listener.handshake_turns import HandshakeTurns
 from mailfront.listener.limits import ConnectionLimits
 from mailfront.listener.proxy_opening import ProxyGate
@@ -34,8 +35,9 @@ Front = Callable[[], asyncio.Protocol]
 class Stoppable(Protocol):
     """A front or backend protocol that can end its session politely."""
 
-    def stop(self) -> None:
-        """Say goodbye in the protocol's words as soon as the running command is finished."""
+    def stop(self, *, kicked: bool = False) -> None:
+        """Say goodbye in the protocol's words as soon as the running command is finished; `kicked`
+        if an administrator ends this session alone."""
         ...
 
 
@@ -136,11 +138,11 @@ class ServicePort:
         theirs = [each for each in self.connections if each.record.user == user]
         for transport in theirs:
             protocol = transport.front_protocol
-            transport.record.end("ended by the administrator")
+            transport.record.end(KICKED)
             if protocol is None:
                 transport.abort()
             elif isinstance(protocol, Stoppable):
-                protocol.stop()
+                protocol.stop(kicked=True)
         return len(theirs)
 
     async def drained(self) -> None:

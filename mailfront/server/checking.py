@@ -39,6 +39,7 @@ from mailfront.server.client_certificates import ClientCertificates
 from mailfront.server.control import ask_server
 from mailfront.server.logins import login_problems, login_warnings
 from mailfront.server.ports import check_distinct, planned_ports
+from mailfront.server.recent_logins import check_recent_logins
 from mailfront.server.sharing import check_sharing
 from mailfront.server.token_checking import check_tokens
 from mailfront.server.upstreams import check_upstreams
@@ -84,11 +85,12 @@ def check_server_root(root: ServerRoot) -> Findings:
                 _check_personalities(root, configuration, token, findings)
                 _check_client_certificates(root, configuration, token, findings)
                 _check_names(configuration, token, findings)
-                findings.warnings += check_upstreams(root, configuration, token)
+                _check_upstreams(root, configuration, token, findings)
                 _check_sharing(root, configuration, token, findings)
     findings.warnings += unavailable_settings()
     if configuration is not None:
         findings.problems += login_problems(configuration)
+        findings.problems += check_recent_logins(root, configuration)
         findings.warnings += login_warnings(root, configuration)
         _check_ports(root, configuration, findings)
     return findings
@@ -115,6 +117,15 @@ def _check_directory(
 ) -> None:
     try:
         findings.problems += check_directory(root, configuration, token)
+    except OperatorError as failure:
+        findings.add(failure)
+
+
+def _check_upstreams(
+    root: ServerRoot, configuration: Configuration, token: InternalToken, findings: Findings
+) -> None:
+    try:
+        findings.warnings += check_upstreams(root, configuration, token)
     except OperatorError as failure:
         findings.add(failure)
 

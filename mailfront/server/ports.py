@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError
-from mailfront.listener.service_port import PortSettings
+from mailfront.listener.service_port import PortSettings, ServicePort
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class _Kind:
     def option(self) -> str:
         return f"service.{self.group}.{'sslport' if self.implicit_tls else 'port'}"
 
+
+_WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
 
 _IMAP_BUSY = b"* BYE [LIMIT] Too many connections\r\n"
 _POP_BUSY = b"-ERR [SYS/TEMP] Too many connections\r\n"
@@ -85,6 +87,15 @@ def check_distinct(ports: Sequence[PortSettings]) -> None:
                 f"{other} and {port.option} are both {port.port}",
                 remedy="give each service a port of its own",
             )
+
+
+def own_places(ports: Iterable[ServicePort]) -> dict[int, frozenset[str]]:
+    """Where we listen: addresses by port number, an empty one for every address of the machine."""
+    found: dict[int, set[str]] = {}
+    for port in ports:
+        address = port.settings.address
+        found.setdefault(port.bound_port, set()).add("" if address in _WILDCARDS else address)
+    return {number: frozenset(addresses) for number, addresses in found.items()}
 
 
 def offers_starttls(configuration: Configuration, service: str) -> bool:

@@ -14,6 +14,7 @@ EXCEPTIONS: dict[str, str] = {
     "version.py": "a constant",
     "backend/upstream/connecting.py": "sockets; tests/interop/test_upstream_dovecot.py",
     "backend/upstream/smtp_channel.py": "test_smtp.py beside it talks through it",
+    "backend/upstream/probing.py": "sockets; tests/interop/test_upstream_dovecot.py",
     "backend/upstream/session.py": "sockets; tests/interop/test_upstream_dovecot.py",
     "channels/channel.py": "a record and enumerations without logic",
     "cli/worker.py": "three lines; tests/integration/test_workers.py goes through it",

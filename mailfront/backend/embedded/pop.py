@@ -22,7 +22,13 @@ from mailfront.backend.embedded.pop_transaction import (
     multi_line,
     top_of,
 )
-from mailfront.errors import BackendError, LineTooLongError, MessageGoneError, ServerStoppingError
+from mailfront.errors import (
+    BackendError,
+    LineTooLongError,
+    MessageGoneError,
+    ServerStoppingError,
+    SessionKickedError,
+)
 from mailfront.interfaces.backend import AuthenticatedSession
 from mailfront.store.account import INBOX, Account
 from mailfront.store.flags import SEEN, FlagSet
@@ -96,6 +102,9 @@ class PopSession:
                 if self._transaction.too_many_bad_commands:
                     self._stream.write(b"-ERR too many bad commands\r\n")
                     return "too many bad commands"
+        except SessionKickedError:
+            self._stream.write(b"-ERR [SYS/TEMP] an administrator ended this session\r\n")
+            raise
         except ServerStoppingError:
             self._stream.write(b"-ERR [SYS/TEMP] the server is stopping\r\n")
             raise

@@ -101,8 +101,8 @@ class Connector:
         transport = ClientTransport(loop, conversation)
         await self._connect(loop, upstream, transport)
         try:
-            if upstream.port in self.own_ports and self._is_ourselves(transport):
-                raise PeerError("this is a port of our own: the session would come back to us")
+            if upstream.port in self.own_ports:
+                self._require_another(transport)
             if header:
                 transport.write(header)
             greeting = None
@@ -162,13 +162,15 @@ class Connector:
             context, upstream.certificate_name, session if of_context is context else None
         )
 
-    def _is_ourselves(self, transport: ClientTransport) -> bool:
-        """Whether a port of this server answers: then addresses are equal, or loopback's."""
+    def _require_another(self, transport: ClientTransport) -> None:
+        """Raise `PeerError` if a port of this server answers: then the addresses of both ends are
+        equal, or loopback's."""
         far = peer_of(transport)
         listening = self.own_ports.get(far.port)
         if listening is None or not ("" in listening or far.address in listening):
-            return False
-        return far.address == far.local_address or is_loopback(far.address)
+            return
+        if far.address == far.local_address or is_loopback(far.address):
+            raise PeerError("this is a port of our own: the session would come back to us")
 
     def remember(self, connection: UpstreamConnection) -> None:
         """Keep what a later connection can resume; to be called once the login is done, when the

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Protocol
 
-from mailfront.interfaces.backend import LOGOUT
+from mailfront.configuration.upstream_list import Upstream
+from mailfront.interfaces.backend import KICKED, LOGOUT
 from mailfront.tls.client_transport import ClientTransport
 
 # What either side may have in our memory before the other is not read any more.
@@ -36,17 +38,27 @@ class Farewells:
     upstream_gone: bytes
     idle: bytes
     stopping: bytes
+    kicked: bytes
+
+
+class Losses(Protocol):
+    """Knows how many sessions an upstream that dies takes with it."""
+
+    def lost(self, upstream: Upstream, now: float) -> float:
+        """In how many seconds the client of one of them is to be told."""
+        ...
 
 
 class Relay(asyncio.Protocol):
     """The client's side, and the owner of the other. Await `ended` for the reason.
 
-    `idle_timeout` is in seconds without an octet from the client or the upstream.
+    `idle_timeout` is in seconds without an octet from the client or the upstream. `losses` decides
+    when the client hears that its upstream is gone; without it, at once.
     """
 
     __slots__ = (
         "_client", "_farewells", "_idle_timeout", "_last_activity", "_last_answer", "_last_command",
-        "_loop", "_quiet", "_timer", "_upstream", "ended",
+        "_loop", "_losses", "_quiet", "_timer", "_upstream", "ended",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +67,7 @@ class Relay(asyncio.Protocol):
         upstream: ClientTransport,
         farewells: Farewells,
         idle_timeout: float,
+        losses: tuple[Losses, Upstream] | None = None,
     ) -> None:
         loop = self._loop = asyncio.get_running_loop()
         self._client: asyncio.Transport | None = client
@@ -64,6 +77,7 @@ class Relay(asyncio.Protocol):
         self._last_activity = loop.time()
         self._quiet = True
         self._last_command = self._last_answer = b""
+        self._losses = losses
         self._timer: asyncio.TimerHandle | None = loop.call_later(idle_timeout, self._look_at_clock)
         self.ended: asyncio.Future[str] = loop.create_future()
 
@@ -117,9 +131,12 @@ class Relay(asyncio.Protocol):
         if self._upstream is not None:
             self._upstream.resume_reading()
 
-    def stop(self) -> None:
-        """The server stops, or an administrator ends this session."""
-        self._farewell(self._farewells.stopping, "server stopping")
+    def stop(self, *, kicked: bool = False) -> None:
+        """The server stops; or an administrator ends this session."""
+        if kicked:
+            self._farewell(self._farewells.kicked, KICKED)
+        else:
+            self._farewell(self._farewells.stopping, "server stopping")
 
     # From the upstream.
 
@@ -142,8 +159,11 @@ class Relay(asyncio.Protocol):
             self._end(LOGOUT)
         elif farewells.bye and farewells.bye in self._last_answer.upper():
             self._end(UPSTREAM_CLOSED)
+        elif self._losses is None:
+            self._tell_loss()
         else:
-            self._farewell(farewells.upstream_gone, UPSTREAM_CLOSED)
+            balance, upstream = self._losses
+            self._tell_loss_in(balance.lost(upstream, self._loop.time()))
 
     def pause_client(self) -> None:
         """The upstream reads slower than the client sends."""
@@ -156,6 +176,19 @@ class Relay(asyncio.Protocol):
             self._client.resume_reading()
 
     # The end.
+
+    def _tell_loss_in(self, seconds: float) -> None:
+        if not seconds:
+            self._tell_loss()
+            return
+        # Nobody takes what the client says meanwhile.
+        self.pause_client()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._tell_loss)
+
+    def _tell_loss(self) -> None:
+        self._farewell(self._farewells.upstream_gone, UPSTREAM_CLOSED)
 
     def _look_at_clock(self) -> None:
         due = self._last_activity + self._idle_timeout

@@ -3,25 +3,30 @@
 What is the same for IMAP and POP3; the words of each protocol come as `Words`. The user's password
 is replayed where it is known and no administrator is configured; else an administrator logs in on
 the user's behalf, which is how logins without a password (certificates, tokens) get through.
+An access token is passed on where the upstream's URL says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from mailfront.backend.upstream.balance import Balance
-from mailfront.backend.upstream.connecting import Connector, UpstreamConnection
+from mailfront.backend.upstream.connecting import Connector, UpstreamConnection, told
+from mailfront.backend.upstream.learned import Learned
 from mailfront.backend.upstream.relay import Farewells, Relay
-from mailfront.errors import BackendError, PeerError, UpstreamLoginError
+from mailfront.configuration.upstream_list import Upstream
+from mailfront.errors import BackendError, PeerGoneError, UpstreamLoginError
 from mailfront.interfaces.authenticator import Identity
 from mailfront.interfaces.backend import AuthenticatedSession, Backend
 from mailfront.interfaces.secret import Secret
 from mailfront.protocol.proxy_header import build_header
 from mailfront.protocol.upstream_login.login import (
+    FIRST_TIME_TO_LIVE,
     ClientFacts,
     LoggedIn,
     UpstreamCredentials,
@@ -29,6 +34,8 @@ from mailfront.protocol.upstream_login.login import (
 )
 
 _log = logging.getLogger("mailfront.upstream")
+
+LOOP = "handed on by too many front ends: they hand the session round in a circle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,9 @@ class Words(Protocol):
         credentials: UpstreamCredentials,
         client: ClientFacts,
         *,
-        greeted: bool,
+        greeting: str | None,
     ) -> UpstreamLogin:
-        """The login at an upstream."""
+        """The login at an upstream; its greeting, if that was read already."""
         ...
 
     def unavailable(self, session: AuthenticatedSession) -> bytes:
@@ -77,7 +84,9 @@ class UpstreamBackend:
         embedded: Backend,
         connector: Connector,
         administrator: Callable[[], Administrator | None],
+        learned: Learned,
     ) -> None:
+        self._learned = learned
         self._words = words
         self._route = route
         self._embedded = embedded
@@ -92,48 +101,75 @@ class UpstreamBackend:
                 return await self._embedded.serve(session)
             # What the client sends before the relay begins waits in the kernel.
             session.transport.pause_reading()
-            connection = await self._connector.connect(
-                balance, lambda: build_header(session.peer, session.tls)
-            )
             try:
-                logged_in = await self._log_in(session, connection)
-            except BaseException:
-                connection.transport.abort()
-                raise
+                connection, logged_in = await self._hand_over(session, balance)
             finally:
-                # It is not needed any more, and the session may last for days.
-                session.password = None
+                # They are not needed any more, and the session may last for days.
+                session.password = session.token = None
         except BackendError as failure:
             session.transport.write(self._words.unavailable(session))
             return str(failure)
         return await self._relay(session, balance, connection, logged_in)
 
+    async def _hand_over(
+        self, session: AuthenticatedSession, balance: Balance
+    ) -> tuple[UpstreamConnection, LoggedIn]:
+        """One that takes the connection and then says nothing is as good as down: then a second
+        one is tried. A refusal is a refusal."""
+        client = ClientFacts(session.peer, _time_to_live(session), session.session_id)
+        silent: list[Upstream] = []
+        while True:
+            connection = await self._connector.connect(
+                balance, lambda: build_header(session.peer, session.tls), silent
+            )
+            upstream = connection.upstream
+            try:
+                return connection, await self._log_in(session, connection, client)
+            except BaseException as failure:
+                connection.transport.abort()
+                if not isinstance(failure, PeerGoneError | TimeoutError):
+                    raise
+                problem = f"login: {told(failure)}"
+                balance.failed(upstream, problem, time.monotonic())
+                self._tell(session, upstream, problem)
+                if silent:
+                    raise BackendError("the upstream's login failed", temporary=True) from failure
+                silent.append(upstream)
+
     async def _log_in(
-        self, session: AuthenticatedSession, connection: UpstreamConnection
+        self, session: AuthenticatedSession, connection: UpstreamConnection, client: ClientFacts
     ) -> LoggedIn:
+        upstream = connection.upstream
         try:
-            credentials = self._credentials(session)
-            client = ClientFacts(session.peer)
-            login = self._words.login(session, credentials, client, greeted=connection.greeted)
+            credentials = self._credentials(session, upstream)
+            login = self._words.login(session, credentials, client, greeting=connection.greeting)
             async with asyncio.timeout(self._connector.timeout):
                 if login.first:
                     connection.transport.write(login.first)
                 while True:
                     outcome = login.feed(await connection.conversation.received())
                     if isinstance(outcome, LoggedIn):
+                        self._learned.note(upstream, outcome.capabilities)
                         return outcome
                     if outcome:
                         connection.transport.write(outcome)
-        except (PeerError, TimeoutError) as failure:
-            temporary = getattr(failure, "temporary", True)
-            _log.error(
-                "upstream=%s user=%s login failed: %s",
-                connection.upstream, session.identity.user, failure or "no answer in time",
-            )  # fmt: skip
-            raise BackendError("the upstream's login failed", temporary=temporary) from failure
+        except UpstreamLoginError as failure:
+            self._tell(session, upstream, f"login failed: {failure}")
+            raise BackendError(
+                "the upstream's login failed", temporary=failure.temporary
+            ) from failure
 
-    def _credentials(self, session: AuthenticatedSession) -> UpstreamCredentials:
+    def _tell(self, session: AuthenticatedSession, upstream: Upstream, problem: str) -> None:
+        _log.error("upstream=%s user=%s %s", upstream, session.identity.user, problem)
+
+    def _credentials(
+        self, session: AuthenticatedSession, upstream: Upstream
+    ) -> UpstreamCredentials:
         user = session.identity.user
+        if session.token is not None and upstream.token_mechanism:
+            return UpstreamCredentials(
+                user, session.token, token_mechanism=upstream.token_mechanism
+            )
         administrator = self._administrator()
         if administrator is not None:
             return UpstreamCredentials(administrator.login, administrator.password, user)
@@ -151,8 +187,9 @@ class UpstreamBackend:
         logged_in: LoggedIn,
     ) -> str:
         relay = Relay(
-            session.transport, connection.transport, self._words.farewells, session.idle_timeout
-        )
+            session.transport, connection.transport, self._words.farewells, session.idle_timeout,
+            (balance, connection.upstream),
+        )  # fmt: skip
         balance.began(connection.upstream)
         try:
             relay.start(logged_in.answer + logged_in.leftover, session.leftover)
@@ -160,3 +197,18 @@ class UpstreamBackend:
             return await relay.ended
         finally:
             balance.ended(connection.upstream)
+
+
+def _time_to_live(session: AuthenticatedSession) -> int:
+    """To how many further front ends the session may be handed on behind the next one. Raises
+    `BackendError` for a session that was handed on too often (Dovecot's TTL)."""
+    left = session.time_to_live
+    if left is None:
+        return FIRST_TIME_TO_LIVE
+    if left <= 1:
+        _log.error(
+            "user=%s peer=%s session=%s %s; look at mailHost, upstream_map and upstreams of all",
+            session.identity.user, session.peer, session.session_id, LOOP,
+        )  # fmt: skip
+        raise BackendError(LOOP, temporary=True)
+    return min(left - 1, FIRST_TIME_TO_LIVE)

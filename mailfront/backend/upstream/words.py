@@ -6,7 +6,7 @@ from mailfront.backend.upstream.relay import Farewells
 from mailfront.interfaces.backend import AuthenticatedSession
 from mailfront.protocol.upstream_login.imap import ImapLogin
 from mailfront.protocol.upstream_login.login import ClientFacts, UpstreamCredentials
-from mailfront.protocol.upstream_login.pop import PopLogin
+from mailfront.protocol.upstream_login.pop import XCLIENT_OFFER, PopLogin
 
 
 class ImapWords:
@@ -18,6 +18,7 @@ class ImapWords:
         upstream_gone=b"* BYE [UNAVAILABLE] The mail store closed the session\r\n",
         idle=b"* BYE Idle for too long\r\n",
         stopping=b"* BYE Server is shutting down\r\n",
+        kicked=b"* BYE An administrator ended this session; log in again\r\n",
     )
 
     def login(
@@ -26,10 +27,10 @@ class ImapWords:
         credentials: UpstreamCredentials,
         client: ClientFacts,
         *,
-        greeted: bool,
+        greeting: str | None,
     ) -> ImapLogin:
         """Part of `Words`."""
-        return ImapLogin(session.tag, credentials, client, greeted=greeted)
+        return ImapLogin(session.tag, credentials, client, greeted=greeting is not None)
 
     def unavailable(self, session: AuthenticatedSession) -> bytes:
         """Part of `Words`."""
@@ -49,6 +50,7 @@ class PopWords:
         upstream_gone=b"-ERR [SYS/TEMP] the mail store closed the session\r\n",
         idle=b"-ERR idle for too long\r\n",
         stopping=b"-ERR [SYS/TEMP] the server is stopping\r\n",
+        kicked=b"-ERR [SYS/TEMP] an administrator ended this session\r\n",
     )
 
     def login(
@@ -57,10 +59,11 @@ class PopWords:
         credentials: UpstreamCredentials,
         client: ClientFacts,
         *,
-        greeted: bool,
+        greeting: str | None,
     ) -> PopLogin:
         """Part of `Words`."""
-        return PopLogin(credentials, client, greeted=greeted)
+        offered = greeting is not None and XCLIENT_OFFER in greeting
+        return PopLogin(credentials, client, greeted=greeting is not None, offers_xclient=offered)
 
     def unavailable(self, session: AuthenticatedSession) -> bytes:
         """Part of `Words`."""

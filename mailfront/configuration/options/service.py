@@ -51,6 +51,15 @@ OPTIONS = (
         "service.imap.proxyprotocol); so name these machines and no others.",
     ),
     Option(
+        "service.frontnetworks",
+        Networks(),
+        "",
+        "Other front ends before us (mailfront, Dovecot's proxies): their addresses or networks, "
+        "divided by commas. Who their client is, which they tell by IMAP's ID (x-originating-ip) "
+        "and POP3's XCLIENT, counts for log, throttling and access rules; whoever may connect from "
+        "there may claim any address.",
+    ),
+    Option(
         "service.handshaketimeout",
         Integer(1, 300, "seconds"),
         "10",

@@ -19,7 +19,8 @@ def _upstream(service: str, title: str) -> tuple[Option, ...]:
             "each session goes to the one with the fewest. Without TLS in the scheme, STARTTLS is "
             "used and must succeed, unless the server is on loopback or the URL ends in ?tls=none. "
             "?name=HOST says what the server's certificate must be for, ?proxy=v2 that it wants a "
-            "PROXY header.",
+            "PROXY header, ?token=oauthbearer (or xoauth2) that it is given the access tokens of "
+            "users who log in with one. Users whom config/upstream_map names go where that says.",
         ),
         Option(
             f"service.{service}.mailhosturl",
@@ -67,6 +68,29 @@ OPTIONS = (
         "10",
         "How many seconds a server that holds mailboxes has to answer a connection, and again to "
         "answer the login, before the next one is tried or the client is told to come back.",
+    ),
+    Option(
+        "service.upstream.probeinterval",
+        Integer(0, 3600, "seconds"),
+        "10",
+        "How often a server that holds mailboxes and is down is tried again without a user: a "
+        "connection with TLS, its greeting and its capabilities. 0: only by users who log in.",
+    ),
+    Option(
+        "service.upstream.spread",
+        Integer(0, 60, "seconds"),
+        "5",
+        "When a server that holds mailboxes dies, over how many seconds its clients are told, so "
+        "that they do not all come back at once. Up to 10 sessions that end together are told "
+        "immediately. 0: all are.",
+    ),
+    Option(
+        "local.service.proxy.sslnicknames",
+        Text("nickname, or empty"),
+        "",
+        "Nickname of the certificate, in the internal token, that servers behind are presented "
+        "which ask for one. A replaced certificate counts for new connections within two seconds; "
+        "one that cannot be used leaves the former in use and is told by `mailfront status`.",
     ),
     Option(
         "local.service.proxy.admin",

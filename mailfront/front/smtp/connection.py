@@ -44,6 +44,7 @@ class SmtpConnection(SMTP):
         self.settings = settings
         self.hostname = settings.hostname
         self.stopping = False
+        self.parting = reply.STOPPING
         self._lines = CommandLines()
         # The message that comes in, until it is answered.
         self._transfer: Transfer | None = None
@@ -138,11 +139,12 @@ class SmtpConnection(SMTP):
             self._choked = False
             self._proceed()
 
-    def stop(self) -> None:
+    def stop(self, *, kicked: bool = False) -> None:
         """End the session as soon as no command is running."""
         self.stopping = True
+        self.parting = reply.KICKED if kicked else reply.STOPPING
         if self._task is None and self._transfer is None and not self._handshake_runs:
-            self.end(reply.STOPPING, "server stopping")
+            self.end(self.parting, "server stopping")
 
     def end(self, farewell: Reply | None, reason: str) -> None:
         """Send `farewell` after what is held back, and close; `reason` is for the log."""

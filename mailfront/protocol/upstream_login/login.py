@@ -16,6 +16,7 @@ from mailfront.interfaces.secret import Secret
 from mailfront.protocol.receive_buffer import ReceiveBuffer
 
 LONGEST_LINE = 8192
+OAUTHBEARER, XOAUTH2 = "OAUTHBEARER", "XOAUTH2"
 MOST_LINES = 100
 FIRST_TIME_TO_LIVE = 5
 """How many front ends may stand behind each other; the last one ends a loop (Dovecot's TTL)."""
@@ -42,7 +43,7 @@ class UpstreamCredentials:
         if not self.token_mechanism:
             return self.plain_message()
         secret = self.password.reveal()
-        if self.token_mechanism == "XOAUTH2":
+        if self.token_mechanism == XOAUTH2:
             text = f"user={self.login}\x01auth=Bearer {secret}\x01\x01"
         else:
             # RFC 7628 section 3.1; in a name, RFC 5801 section 4 writes these two otherwise.

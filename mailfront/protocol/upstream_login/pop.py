@@ -19,7 +19,7 @@ from mailfront.protocol.upstream_login.login import (
 
 # RFC 2449 section 4: a command has at most so many octets; the rest is a continuation.
 _LONGEST_COMMAND = 255
-XCLIENT_OFFER = b"[XCLIENT]"
+XCLIENT_OFFER = "[XCLIENT]"
 
 
 class PopLogin:
@@ -60,7 +60,7 @@ class PopLogin:
 
     def _greeting(self, line: bytes) -> bytes:
         _require_ok(line, "it greets with")
-        return self._tell_client() if XCLIENT_OFFER in line else self._login()
+        return self._tell_client() if XCLIENT_OFFER.encode() in line else self._login()
 
     def _tell_client(self) -> bytes:
         client, peer = self._client, self._client.peer

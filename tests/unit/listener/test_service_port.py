@@ -27,7 +27,7 @@ class Session(asyncio.Protocol):
     def __init__(self) -> None:
         self.stopped = False
 
-    def stop(self) -> None:
+    def stop(self, *, kicked: bool = False) -> None:
         self.stopped = True
 
 

@@ -24,6 +24,7 @@ from mailfront.errors import (
     MessageGoneError,
     PeerError,
     ServerStoppingError,
+    SessionKickedError,
 )
 from mailfront.interfaces.backend import AuthenticatedSession
 from mailfront.protocol.imap.command_reader import (
@@ -79,6 +80,9 @@ class EmbeddedImap:
         state = Session(stream, self._store, account, self._append_limit)
         try:
             return await _Conversation(state, self._bad_command_limit).run(session.tag)
+        except SessionKickedError:
+            _say_goodbye(state, b"An administrator ended this session; log in again")
+            raise
         except (asyncio.CancelledError, ServerStoppingError):
             _say_goodbye(state, b"server shutting down")
             raise

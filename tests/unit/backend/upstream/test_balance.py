@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from mailfront.backend.upstream.balance import FIRST_BACK_OFF, LONGEST_BACK_OFF, Balance
+from mailfront.backend.upstream.balance import (
+    FIRST_BACK_OFF,
+    LONGEST_BACK_OFF,
+    TOLD_AT_ONCE,
+    Balance,
+)
 from mailfront.configuration.upstream_list import parse_upstreams
 
 ONE, TWO, THREE = parse_upstreams(
@@ -78,3 +83,27 @@ def test_without_one_that_works_there_is_no_candidate() -> None:
     balance.failed(ONE, "down", 0.0)
     balance.failed(TWO, "down", 0.0)
     assert balance.candidates(0.1) == []
+
+
+def test_one_that_answers_a_probe_is_used_again_and_that_is_news_once() -> None:
+    balance = Balance([ONE, TWO])
+    balance.failed(ONE, "connection refused", 0.0)
+    assert balance.failing() == [ONE]
+    assert balance.answered(ONE)
+    assert not balance.answered(ONE)
+    assert balance.failing() == []
+    assert {*balance.candidates(0.0)} == {ONE, TWO} == {*balance.upstreams}
+
+
+def test_a_few_sessions_that_are_lost_are_told_at_once_and_a_storm_over_some_seconds() -> None:
+    balance = Balance([ONE], spread=5.0)
+    assert [balance.lost(ONE, 0.0) for _ in range(TOLD_AT_ONCE)] == [0.0] * TOLD_AT_ONCE
+    later = [balance.lost(ONE, 0.1) for _ in range(200)]
+    assert all(0.0 <= each <= 5.0 for each in later)
+    assert max(later) > 4.0
+    assert balance.lost(ONE, 20.0) == 0.0
+
+
+def test_without_a_spread_all_are_told_at_once() -> None:
+    balance = Balance([ONE])
+    assert {balance.lost(ONE, 0.0) for _ in range(100)} == {0.0}

@@ -7,6 +7,7 @@ import pytest
 
 from mailfront.backend.upstream.relay import CLIENT_CLOSED, UPSTREAM_CLOSED, Farewells, Relay
 from mailfront.backend.upstream.words import ImapWords, PopWords
+from mailfront.configuration.upstream_list import Upstream, parse_upstream
 from mailfront.interfaces.backend import LOGOUT
 from mailfront.tls.client_transport import ClientTransport
 from tests.support.memory_transport import MemoryTransport
@@ -159,6 +160,54 @@ async def test_a_stop_of_the_server_is_told() -> None:
     assert sides.client.take() == FAREWELLS.stopping
     assert sides.upstream.is_closing()
     assert sides.reason() == "server stopping"
+
+
+async def test_a_kicked_user_is_told_so() -> None:
+    sides = TwoSides()
+    sides.client.take()
+    sides.relay.stop(kicked=True)
+    assert sides.client.take() == FAREWELLS.kicked
+    assert sides.reason() == "ended by the administrator"
+
+
+class Dying:
+    """An upstream that dies with all its sessions: this one's client is told later."""
+
+    def lost(self, upstream: Upstream, now: float) -> float:
+        return 0.05
+
+
+async def dying() -> tuple[MemoryTransport, Relay]:
+    client, upstream = MemoryTransport(), MemoryTransport()
+    losses = (Dying(), parse_upstream("imap://127.0.0.1", ("imap",)))
+    relay = Relay(client, cast(ClientTransport, upstream), FAREWELLS, 60.0, losses)
+    relay.start(ANSWER, b"")
+    client.take()
+    upstream.hang_up()
+    assert client.take() == b""
+    assert not relay.ended.done()
+    return client, relay
+
+
+async def test_the_clients_of_a_server_that_dies_are_told_one_after_the_other() -> None:
+    client, relay = await dying()
+    # What it says meanwhile stays in the kernel.
+    assert not client.reading
+    assert await asyncio.wait_for(relay.ended, 10) == UPSTREAM_CLOSED
+    assert client.take() == FAREWELLS.upstream_gone
+
+
+async def test_a_client_that_goes_away_before_is_told_nothing() -> None:
+    client, relay = await dying()
+    client.hang_up()
+    assert relay.ended.result() == CLIENT_CLOSED
+
+
+async def test_a_stop_does_not_wait_for_it() -> None:
+    client, relay = await dying()
+    relay.stop()
+    assert client.take() == FAREWELLS.stopping
+    assert relay.ended.done()
 
 
 async def test_both_sides_silent_for_too_long_is_the_end() -> None:

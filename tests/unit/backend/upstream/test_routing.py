@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mailfront.backend.upstream.routing import MOST_MAIL_HOSTS, Routes
+from mailfront.backend.upstream.upstream_map import UpstreamMap, parse_upstream_map
 from mailfront.configuration.upstream_list import parse_upstreams
 from mailfront.errors import BackendError
 from mailfront.interfaces.authenticator import Identity
@@ -11,8 +14,8 @@ IMAP = ("imap",)
 STORES = parse_upstreams("imaps://store1,imaps://store2", IMAP)
 
 
-def user(mail_host: str = "") -> Identity:
-    return Identity("alice@example.test", frozenset(), "LOGIN", mail_host=mail_host)
+def user(mail_host: str = "", name: str = "alice@example.test") -> Identity:
+    return Identity(name, frozenset(), "LOGIN", mail_host=mail_host)
 
 
 def routes(*, embedded: bool = False) -> Routes:
@@ -78,3 +81,33 @@ def test_problems_are_told_of_all_of_them() -> None:
     [upstream] = balance.candidates(0.0)
     balance.failed(upstream, "connection refused", 0.0)
     assert found.problems() == ["upstream store7:1993: connection refused"]
+
+
+def mapping(*lines: str) -> UpstreamMap:
+    return parse_upstream_map(lines, Path("upstream_map"))
+
+
+def test_the_map_counts_after_the_mail_host_and_before_the_default() -> None:
+    found = routes()
+    found.follow_map(mapping("alice@example.test imaps://store8", "@example.org embedded:"))
+    assert hosts(found, user()) == ["store8:993"]
+    assert hosts(found, user("store7")) == ["store7:1993"]
+    assert hosts(found, user(name="bob@example.test")) == ["store1:993", "store2:993"]
+    assert found.find(user(name="carol@example.org")) is None
+    assert found.keeps_some_here
+
+
+def test_a_line_that_names_the_default_servers_shares_what_is_known_of_them() -> None:
+    found = routes()
+    found.follow_map(mapping("alice@example.test imaps://store1,imaps://store2"))
+    assert found.find(user()) is found.find(user(name="bob@example.test"))
+
+
+def test_a_changed_map_keeps_what_is_known_of_servers_that_stay() -> None:
+    found = routes()
+    found.follow_map(mapping("alice@example.test imaps://store8", "@b.test imaps://store9"))
+    before = found.find(user())
+    found.follow_map(mapping("alice@example.test imaps://store8"))
+    assert found.find(user()) is before
+    assert len(found.configured()) == 2
+    assert not found.keeps_some_here

@@ -18,12 +18,12 @@ def session() -> AuthenticatedSession:
 
 
 def test_imap_logs_in_under_the_clients_tag() -> None:
-    login = ImapWords().login(session(), ALICE, ClientFacts(PEER), greeted=False)
+    login = ImapWords().login(session(), ALICE, ClientFacts(PEER), greeting=None)
     assert login.feed(b"* OK hello\r\n") == b'a7 LOGIN "alice" "s3cret"\r\n'
 
 
 def test_pop_logs_in_with_user_and_pass() -> None:
-    login = PopWords().login(session(), ALICE, ClientFacts(PEER), greeted=False)
+    login = PopWords().login(session(), ALICE, ClientFacts(PEER), greeting=None)
     assert login.feed(b"+OK hello\r\n") == b"USER alice\r\n"
 
 
@@ -37,6 +37,6 @@ def test_a_mailbox_that_cannot_be_reached_is_no_wrong_password() -> None:
 
 def test_every_word_is_one_line() -> None:
     for farewells in (ImapWords.farewells, PopWords.farewells):
-        for word in (farewells.upstream_gone, farewells.idle, farewells.stopping):
+        for word in (farewells.upstream_gone, farewells.idle, farewells.stopping, farewells.kicked):
             assert word.endswith(b"\r\n")
             assert word.count(b"\n") == 1

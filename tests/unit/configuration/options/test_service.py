@@ -11,6 +11,7 @@ def test_names_and_defaults() -> None:
         "service.connectionsperaddress": "100",
         "service.maxconnections": "10000",
         "service.proxynetworks": "",
+        "service.frontnetworks": "",
         "service.handshaketimeout": "10",
         "service.handshakesperminute": "1200",
         "service.maxhandshakes": "500",
