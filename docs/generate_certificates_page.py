@@ -34,7 +34,7 @@ CERTIFICATES = DOCS / "certificates.md"
 CERTIFICATE_LOGIN = DOCS / "certificate-login.md"
 HSM = DOCS / "hsm.md"
 PAGES = (CERTIFICATES, CERTIFICATE_LOGIN, HSM)
-DEADLINE = 300
+DEADLINE = 900.0
 # The ports of the pages; others are used.
 PORTS = (
     "12143", "12993", "12110", "12995", "12525", "12587", "12465", "12080", "12443", "12636",

@@ -8,7 +8,7 @@ from docs.generate_certificates_page import CERTIFICATES, PageError, generated
 from tests.support.peers import require_program
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1000)
 def test_the_page_is_current() -> None:
     require_program("openssl")
     page = CERTIFICATES.read_text("utf-8")

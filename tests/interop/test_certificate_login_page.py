@@ -9,7 +9,7 @@ from docs.generate_certificates_page import CERTIFICATE_LOGIN, generated
 from tests.support.peers import require_program
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1000)
 def test_the_page_is_current() -> None:
     for program in ("openssl", "slapd", "ldapmodify", "curl", "swaks"):
         require_program(program)

@@ -12,7 +12,7 @@ from tests.support.softhsm import softhsm_library
 MOST_COMMANDS = 6
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1000)
 def test_the_page_is_current() -> None:
     for program in ("openssl", "softhsm2-util"):
         require_program(program)

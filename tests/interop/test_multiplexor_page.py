@@ -48,7 +48,7 @@ def test_the_page_takes_an_operator_of_dovecot_to_a_working_front_end(
                 },
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=300,
                 check=False,
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"

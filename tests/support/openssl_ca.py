@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from mailfront.keystore import requests
-from tests.support.peers import require_program
-from tests.support.ports import LOOPBACK, free_ports
-from tests.support.waiting import eventually
+from tests.support.openssl_directory import KEYS, OpensslDirectory
 
+_HOST = "localhost"
 _CONFIGURATION = """
 [ca]
 default_ca = authority
@@ -42,10 +39,6 @@ extendedKeyUsage = OCSPSigning
 keyUsage = digitalSignature
 noCheck = ignored
 """
-_KEYS = {
-    "ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    "rsa": ["rsa:2048"],
-}
 
 
 class OpensslAuthority:
@@ -53,17 +46,10 @@ class OpensslAuthority:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._openssl = str(require_program("openssl"))
-        [self.port] = free_ports(1)
-        directory.mkdir()
-        (directory / "index.txt").touch()
-        (directory / "serial").write_text("1000\n")
-        (directory / "ca.conf").write_text(
-            _CONFIGURATION.format(directory=directory, loopback=LOOPBACK, port=self.port)
-        )
-        self._run(
-            "req", "-x509", "-newkey", *_KEYS["ec"], "-nodes", "-subj", "/CN=Example openssl CA",
-            "-keyout", "ca.key", "-out", "ca.pem", "-days", "30",
+        self._files = OpensslDirectory(directory, _CONFIGURATION)
+        self._files.run(
+            "req", "-x509", "-newkey", *KEYS["ec"], "-nodes", "-subj", "/CN=Example openssl CA",
+            "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", HOST=_HOST,
         )  # fmt: skip
         self.issue("responder", section="responder")
 
@@ -73,16 +59,13 @@ class OpensslAuthority:
         return x509.load_pem_x509_certificate((self.directory / "ca.pem").read_bytes())
 
     def issue(
-        self, name: str, *, family: str = "ec", host: str = "localhost", section: str = "server"
+        self, name: str, *, family: str = "ec", host: str = _HOST, section: str = "server"
     ) -> tuple[requests.PrivateKey, x509.Certificate]:
         """A key and its certificate, in the files `name`.key and `name`.pem."""
-        self._run(
-            "req", "-new", "-newkey", *_KEYS[family], "-nodes", "-subj", f"/CN={name}",
-            "-keyout", f"{name}.key", "-out", f"{name}.csr",
-        )  # fmt: skip
-        self._run(
+        self._files.request(name, family)
+        self._files.run(
             "ca", "-batch", "-notext", "-config", "ca.conf", "-extensions", section,
-            "-in", f"{name}.csr", "-out", f"{name}.pem", host=host,
+            "-in", f"{name}.csr", "-out", f"{name}.pem", HOST=host,
         )  # fmt: skip
         key_pem = (self.directory / f"{name}.key").read_bytes()
         key = serialization.load_pem_private_key(key_pem, None)
@@ -91,38 +74,8 @@ class OpensslAuthority:
 
     def revoke(self, name: str) -> None:
         """Revoke a certificate, which its responder sees at the next question."""
-        self._run("ca", "-config", "ca.conf", "-revoke", f"{name}.pem")
+        self._files.revoke(name, HOST=_HOST)
 
-    @contextmanager
-    def responder(self, minutes: int = 60) -> Iterator[None]:
+    def responder(self, minutes: int = 60) -> AbstractContextManager[None]:
         """A responder whose answers count for so many minutes."""
-        log = self.directory / "responder.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [
-                    self._openssl, "ocsp", "-index", "index.txt", "-port", str(self.port),
-                    "-rsigner", "responder.pem", "-rkey", "responder.key", "-CA", "ca.pem",
-                    "-nmin", str(minutes),
-                ],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )  # fmt: skip
-        try:
-            # A connection without a question would keep it busy for good.
-            eventually(lambda: "waiting for OCSP" in log.read_text(), "the responder listens")
-            yield
-        finally:
-            process.kill()
-            process.wait()
-
-    def _run(self, *arguments: str, host: str = "localhost") -> None:
-        subprocess.run(
-            [self._openssl, *arguments],
-            cwd=self.directory,
-            env={"HOST": host, "PATH": "/usr/bin:/bin"},
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
+        return self._files.responder("-nmin", str(minutes))

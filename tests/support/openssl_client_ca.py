@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.peers import require_program
-from tests.support.ports import LOOPBACK, free_ports
-from tests.support.waiting import eventually
+from tests.support.openssl_directory import KEYS, OpensslDirectory
 
+_NOBODY = "nobody@example.test"
 _CONFIGURATION = """
 [ca]
 default_ca = authority
@@ -53,11 +51,6 @@ basicConstraints = critical, CA:FALSE
 extendedKeyUsage = serverAuth
 subjectAltName = email:${{ENV::MAIL}}
 """
-_KEYS = {
-    "ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    "rsa": ["rsa:2048"],
-    "ed25519": ["ed25519"],
-}
 
 
 class OpensslClientAuthority:
@@ -68,16 +61,8 @@ class OpensslClientAuthority:
     ) -> None:
         self.directory = directory
         self.parent = parent
-        self._openssl = str(require_program("openssl"))
-        [self.port] = free_ports(1)
-        directory.mkdir()
-        (directory / "index.txt").touch()
-        (directory / "serial").write_text("1000\n")
-        (directory / "crlnumber").write_text("01\n")
-        (directory / "ca.conf").write_text(
-            _CONFIGURATION.format(directory=directory, loopback=LOOPBACK, port=self.port)
-        )
-        made = ["-newkey", *_KEYS["ec"], "-nodes", "-subj", f"/CN={name}", "-keyout", "ca.key"]
+        self._files = OpensslDirectory(directory, _CONFIGURATION)
+        made = ["-newkey", *KEYS["ec"], "-nodes", "-subj", f"/CN={name}", "-keyout", "ca.key"]
         if parent is None:
             self._run("req", "-x509", *made, "-out", "ca.pem", "-days", "30")
         else:
@@ -93,10 +78,7 @@ class OpensslClientAuthority:
         self, name: str, *, family: str = "ec", section: str = "client", dates: tuple[str, ...] = ()
     ) -> list[str]:
         """A client's certificate; returns what tells `openssl s_client` to present it."""
-        self._run(
-            "req", "-new", "-newkey", *_KEYS[family], "-nodes", "-subj", f"/CN={name}",
-            "-keyout", f"{name}.key", "-out", f"{name}.csr",
-        )  # fmt: skip
+        self._files.request(name, family)
         self.sign(self.directory / f"{name}.csr", self.directory / f"{name}.pem", section, *dates)
         key, certificate = self.directory / f"{name}.key", self.directory / f"{name}.pem"
         chain = ["-cert_chain", str(self.certificate)] if self.parent is not None else []
@@ -111,7 +93,7 @@ class OpensslClientAuthority:
 
     def revoke(self, name: str) -> None:
         """Revoke a certificate; only the next list has it."""
-        self._run("ca", "-config", "ca.conf", "-revoke", f"{name}.pem")
+        self._files.revoke(name, MAIL=_NOBODY)
 
     def revocation_list(self, *times: str) -> Path:
         """Make a new list; return its path."""
@@ -123,32 +105,8 @@ class OpensslClientAuthority:
         """Answer questions about certificates of the section `questionable`."""
         if not (self.directory / "responder.pem").exists():
             self.issue("responder", section="responder")
-        log = self.directory / "responder.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [
-                    self._openssl, "ocsp", "-index", "index.txt", "-port", str(self.port),
-                    "-rsigner", "responder.pem", "-rkey", "responder.key", "-CA", "ca.pem",
-                ],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )  # fmt: skip
-        try:
-            # A connection without a question would keep it busy for good.
-            eventually(lambda: "waiting for OCSP" in log.read_text(), "the responder listens")
+        with self._files.responder():
             yield
-        finally:
-            process.kill()
-            process.wait()
 
-    def _run(self, *arguments: str, mail: str = "nobody@example.test") -> None:
-        subprocess.run(
-            [self._openssl, *arguments],
-            cwd=self.directory,
-            env={"MAIL": mail, "PATH": "/usr/bin:/bin"},
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
+    def _run(self, *arguments: str, mail: str = _NOBODY) -> None:
+        self._files.run(*arguments, MAIL=mail)
