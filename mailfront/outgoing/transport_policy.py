@@ -35,9 +35,9 @@ class StsPolicy:
         """Whether the policy lets mail go to the exchanger `host` (RFC 8461 section 4.1): a
         pattern that begins with `*.` stands for one label."""
         name = host.lower().rstrip(".")
-        parent = name.partition(".")[2]
+        label, _, parent = name.partition(".")
         return any(
-            pattern == name or (pattern[:2] == "*." and parent != "" and pattern[2:] == parent)
+            pattern == name or (pattern[:2] == "*." and label != "" and pattern[2:] == parent)
             for pattern in self.patterns
         )
 

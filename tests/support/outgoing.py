@@ -117,7 +117,7 @@ def deliverer(
     return SmtpDeliverer(
         hello="us.test",
         dns=dns or NoDns(),
-        contexts=ClientContexts(lambda: authorities, _no_certificate),
+        contexts=ClientContexts(lambda: authorities, no_certificate),
         ourselves=Ourselves.of({"us.test"}),
         policies=policies or Policies(),
         reports=reports or Reports(),
@@ -150,5 +150,6 @@ async def deliver(sending: SmtpDeliverer, work: DeliveryJob) -> RecipientResult:
     return result
 
 
-def _no_certificate(nickname: str) -> Credentials:
+def no_certificate(nickname: str) -> Credentials:
+    """A keystore without certificates."""
     raise KeystoreError(f"no certificate {nickname}")
