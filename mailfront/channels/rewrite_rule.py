@@ -105,6 +105,11 @@ def parse_rule(line: Line) -> RewriteRule:
             "channel blocks come after the first blank line of the file",
         )
     pattern, template = words
+    if "@" not in template:
+        raise line.fault(
+            f"the template {template} is not user%domain@host",
+            f"{_PLAIN_TEMPLATE}; channel blocks come after the first blank line of the file",
+        )
     kind, domain, network = _pattern(line, pattern)
     parts, controls = _template(line, template)
     if parts[0] != "$U" or parts[1] not in _addresses(kind, domain, pattern):
