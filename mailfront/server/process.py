@@ -252,6 +252,7 @@ class _Server:
             self._upstreams,
             self._sharing.throttle or self._place.throttle(),
             self._place,
+            self._sharing.recent_logins,
         )
         self._sharing.start()
         services.logins.judge_certificates(

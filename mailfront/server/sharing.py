@@ -16,6 +16,7 @@ from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import SharedStoreUnavailableError
 from mailfront.keystore.internal_token import InternalToken
+from mailfront.server.recent_logins import login_table
 from mailfront.server.server_trust import ServerTrust
 from mailfront.sharing.sealed_key import KeySeal
 from mailfront.sharing.settings import URL_OPTION, sharing_settings
@@ -26,19 +27,23 @@ from mailfront.tls.personality import ContextSlot
 
 
 class Sharing:
-    """The shared store and what is in it. `throttle` is None where logins are counted here alone.
+    """The shared store and what is in it. `throttle` is None where logins are counted here alone,
+    `recent_logins` where they let nobody send mail.
 
     Raises `ConfigurationError` for options that do not fit; a store that is away is no error.
     """
 
     def __init__(self, root: ServerRoot, configuration: Configuration, trust: ServerTrust) -> None:
         self.throttle: LoginThrottle | None = None
+        self.recent_logins = login_table(configuration)
         self._settings = sharing_settings(configuration, root.path)
         self._store: SharedStore | None = None
         self._distribution: TicketDistribution | None = None
         if self._settings is None:
             return
         self._store = SharedStore(self._settings, trust.context)
+        site_key = self._settings.site.key("recent logins")
+        self.recent_logins = login_table(configuration, self._store, site_key)
         if self._settings.throttle:
             secret = self._settings.site.key("login scores")
             self.throttle = SharedThrottle(self._store, secret)

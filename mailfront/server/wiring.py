@@ -18,6 +18,7 @@ from mailfront.backend.embedded.delivery import StoreSink
 from mailfront.backend.embedded.imap.session import EmbeddedImap
 from mailfront.backend.embedded.pop import EmbeddedPop
 from mailfront.backend.embedded.reader import StoreReader
+from mailfront.backend.login_noting import LoginNoting
 from mailfront.channels.channels_file import ChannelsFile
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
@@ -34,11 +35,13 @@ from mailfront.front.pop.state import PopFront
 from mailfront.front.settings import FrontSettings
 from mailfront.front.smtp.front import SmtpFront
 from mailfront.front.smtp.inbound import Arrivals
+from mailfront.front.smtp.pop_before_smtp import PopBeforeSmtp
 from mailfront.front.smtp.relay_sink import RelaySink
 from mailfront.front.smtp.settings import Role, SmtpSettings
 from mailfront.front.smtp.submission import WebmailSubmission
 from mailfront.interfaces.backend import Backend
 from mailfront.interfaces.message_sink import MessageSink
+from mailfront.interfaces.recent_logins import RecentLogins
 from mailfront.interfaces.status import StatusSource
 from mailfront.listener.handshake_turns import HandshakeTurns
 from mailfront.listener.limits import ConnectionLimits
@@ -50,6 +53,7 @@ from mailfront.server.control import Answer
 from mailfront.server.logins import Logins, login_policy
 from mailfront.server.outgoing import OutgoingMail
 from mailfront.server.ports import check_distinct, offers_starttls, planned_ports
+from mailfront.server.recent_logins import kludge_channel
 from mailfront.server.upstreams import Upstreams
 from mailfront.server.user_directory import UserDirectory
 from mailfront.server.user_sessions import end_sessions
@@ -104,7 +108,9 @@ class Services:
         upstreams: Upstreams,
         throttle: LoginThrottle | None = None,
         place: WorkerPlace = ALONE,
+        recent: RecentLogins | None = None,
     ) -> None:
+        self._recent = recent
         self.directory = directory
         self._upstreams = upstreams
         self._place = place
@@ -142,6 +148,9 @@ class Services:
             honours_dsn=sends,
             honours_require_tls=sends,
             sends=sends,
+            pop_before_smtp=None
+            if recent is None
+            else PopBeforeSmtp(recent, kludge_channel(configuration, self.channels.current)),
         )
         root.store_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._imap_backend = EmbeddedImap(
@@ -264,6 +273,8 @@ class Services:
         backend: Backend,
     ) -> Front:
         group = port.service
+        if self._recent is not None:
+            backend = LoginNoting(backend, self._recent)
         settings = FrontSettings(
             banner=f"{self._hostname} {BANNER}",
             tls_available=not port.implicit_tls and offers_starttls(self._configuration, group),

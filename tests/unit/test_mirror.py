@@ -35,6 +35,8 @@ EXCEPTIONS: dict[str, str] = {
     "interfaces/mail_relay.py": "Protocols and records without logic",
     "interfaces/mail_reader.py": "a Protocol and records without logic",
     "interfaces/message_sink.py": "Protocols and a record without logic",
+    "interfaces/recent_logins.py": "a Protocol alone",
+    "configuration/options/pop_before_smtp.py": "two options; test_smtp.py beside it has them",
     "interfaces/transport.py": "Protocols alone",
     "tls/connection_owner.py": "a Protocol alone",
     "server/process.py": "the whole process: tests/integration runs it in every file",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailfront.configuration.option import Option
 from mailfront.configuration.option_types import Size
+from mailfront.configuration.options import pop_before_smtp
 from mailfront.configuration.options.common import (
     client_authentication,
     enable,
@@ -34,4 +35,5 @@ OPTIONS = (
     maximum_sessions("submit", 2000, "submission"),
     client_authentication("submit", "submission"),
     proxy_protocol("submit", "submission"),
+    *pop_before_smtp.OPTIONS,
 )

@@ -23,7 +23,7 @@ from mailfront.errors import (
 from mailfront.front.settings import HTTP_VERBS
 from mailfront.front.smtp.envelope_commands import read_mail, read_recipient
 from mailfront.front.smtp.extensions import ehlo_response
-from mailfront.front.smtp.inbound import OTHER_SERVERS
+from mailfront.front.smtp.inbound import OTHER_SERVERS, Inbound
 from mailfront.front.smtp.login import SmtpLogin
 from mailfront.front.smtp.message_session import MessageSession
 from mailfront.front.smtp.reception import NO_OPTIONS, Reception
@@ -33,7 +33,7 @@ from mailfront.interfaces.authenticator import Authenticator, Identity
 from mailfront.interfaces.peer import TlsFacts
 from mailfront.interfaces.tasks import run_at_once
 from mailfront.protocol.smtp import reply
-from mailfront.protocol.smtp.address import is_hello_name
+from mailfront.protocol.smtp.address import Mailbox, is_hello_name
 from mailfront.protocol.smtp.commands import (
     AUTH_LINE_LIMIT,
     COMMANDS,
@@ -59,6 +59,8 @@ class SmtpSession(MessageSession):
         self.authenticator = authenticator
         # The policy before a login, and the one after it.
         self._before_login, self._users = reception, users
+        # Where the client comes back to behind a message that it may send without AUTH.
+        self._comes_back_to: Inbound | None = None
         self._protocol_errors = 0
         self._refused_recipients = 0
         self._failed_logins = 0
@@ -162,6 +164,7 @@ class SmtpSession(MessageSession):
         peer, tls = self.client.peer, self.client.tls_facts
         self.facts = facts = SessionFacts(self.loop, peer, tls)
         self.session = facts
+        self._comes_back_to = None
         self.event_handler = self.reception = self._before_login
         if self.settings.arrivals is not None:
             facts.inbound = self.settings.arrivals.of_client(peer, tls=tls is not None)
@@ -176,7 +179,7 @@ class SmtpSession(MessageSession):
         facts, inbound = self.facts, self.facts.inbound
         if inbound.demands_tls and facts.tls is None:
             return reply.STARTTLS_FIRST
-        if inbound.demands_login and facts.identity is None:
+        if inbound.demands_login and facts.identity is None and not facts.is_known:
             in_vain = facts.tls is None and not self._login.mechanisms()
             return reply.STARTTLS_FIRST if in_vain else reply.AUTHENTICATION_REQUIRED
         return None
@@ -213,6 +216,8 @@ class SmtpSession(MessageSession):
             return False
         self.reset_transaction()
         self.facts.offer = self.facts.inbound.limited(await self.reception.offer())
+        if self.settings.pop_before_smtp is not None:
+            self.facts.is_known = await self.settings.pop_before_smtp.knows(self.facts.remote)
         self.facts.host_name = hostname
         self.facts.extended_smtp = extended
         return True
@@ -274,6 +279,33 @@ class SmtpSession(MessageSession):
         self.facts.inbound = self.facts.inbound.logged_in()
         self.event_handler = self.reception = self._users
 
+    async def _recognise(self, sender: Mailbox | None) -> None:
+        """POP before SMTP: for one message the policy is the one for users."""
+        self._forget_recognition()
+        facts, kludge = self.facts, self.settings.pop_before_smtp
+        # A bounce to the port of other servers is one of theirs.
+        is_bounce = sender is None and not facts.inbound.demands_login
+        if kludge is None or not facts.is_known or facts.identity is not None or is_bounce:
+            return
+        identity = await kludge.identity(facts.remote, sender)
+        if identity is not None:
+            self._comes_back_to, facts.identity = facts.inbound, identity
+            facts.inbound = kludge.inbound(facts.inbound)
+            self.event_handler = self.reception = self._users
+            self.client.record.user, self.client.record.method = identity.user, identity.method
+            self.reception.count("pop_before_smtp")
+
+    def _forget_recognition(self) -> None:
+        if self._comes_back_to is not None:
+            self.facts.identity, self.facts.inbound = None, self._comes_back_to
+            self._comes_back_to = None
+            self.event_handler = self.reception = self._before_login
+
+    def reset_transaction(self) -> None:
+        """Part of `MessageSession`."""
+        super().reset_transaction()
+        self._forget_recognition()
+
     def _login_refusal(self, argument: str) -> Reply | None:
         if self.facts.identity is None and not self.facts.inbound.offers_login:
             return reply.AUTHENTICATION_NOT_HERE
@@ -292,6 +324,8 @@ class SmtpSession(MessageSession):
             self.send(command)
             return
         sender, parameters = command.sender, command.parameters
+        if self.settings.pop_before_smtp is not None:
+            await self._recognise(sender)
         answer = await self.reception.handle_MAIL(self.facts, sender, parameters)
         if answer.code == reply.SENDER_OK.code:
             self.skipped = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from mailfront.front.login_policy import LoginPolicy
 from mailfront.front.settings import always
 from mailfront.front.smtp.inbound import Arrivals
+from mailfront.front.smtp.pop_before_smtp import PopBeforeSmtp
 
 _LOGIN = LoginPolicy()
 
@@ -33,7 +34,8 @@ class SmtpSettings:
     `memory_limit` while they come in (None: the system's temporary directory). `honours_dsn` and
     `honours_require_tls` say that what takes the mail here does as RFC 3461 and RFC 8689 demand;
     `sends` that it takes mail of our users to other domains. `arrivals` says on which channel of
-    imta.cnf a client of this port is (None: that of the port's role, without any file).
+    imta.cnf a client of this port is (None: that of the port's role, without any file);
+    `pop_before_smtp` who may send without AUTH (None: nobody).
     """
 
     hostname: str
@@ -59,3 +61,4 @@ class SmtpSettings:
     honours_require_tls: bool = False
     sends: bool = False
     arrivals: Arrivals | None = None
+    pop_before_smtp: PopBeforeSmtp | None = None

@@ -21,14 +21,16 @@ from mailfront.protocol.smtp.trace import protocol_name
 
 class SessionFacts(Session):
     """`host_name` is what EHLO said, `extended_smtp` whether it was EHLO, `identity` who logged
-    in. `offer` is what the answer to it told; `relayed` the transactions with a server behind us,
-    and as whose; `inbound` is the client's channel."""
+    in. `is_known` tells that somebody logged in from there to read mail. `offer` is what the answer
+    to EHLO told; `relayed` the transactions with a server behind us, and as whose; `inbound` is the
+    client's channel."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, remote: Peer, tls: TlsFacts | None) -> None:
         super().__init__(loop)
         self.remote = remote
         self.tls = tls
         self.identity: Identity | None = None
+        self.is_known = False
         self.offer = RelayOffer()
         self.inbound = USERS
         self.relayed: tuple[RelayClient, RelayConversation] | None = None
@@ -39,7 +41,7 @@ class SessionFacts(Session):
             extended=self.extended_smtp,
             utf8=utf8,
             tls=self.tls is not None,
-            authenticated=self.identity is not None,
+            authenticated=bool(self.authenticated),
         )
 
 

@@ -19,4 +19,6 @@ def test_names_and_defaults() -> None:
         "service.submit.maxsessions": "2000",
         "service.submit.clientauth": "request",
         "service.submit.proxyprotocol": "no",
+        "service.authservicettl": "0",
+        "service.popbeforesmtpkludgechannel": "",
     }

@@ -15,6 +15,9 @@ async def test_the_protocol_is_named_after_what_was_done() -> None:
     assert facts.protocol(utf8=False) == "SMTP"
     facts.extended_smtp = True
     facts.identity = Identity(ALICE, frozenset({ALICE}), "PLAIN")
+    # A user who did not say AUTH (POP before SMTP).
+    assert facts.protocol(utf8=False) == "ESMTPS"
+    facts.authenticated = True
     assert facts.protocol(utf8=False) == "ESMTPSA"
     assert facts.protocol(utf8=True) == "UTF8SMTPSA"
 
