@@ -182,7 +182,8 @@ class _Attempt:
     ) -> tuple[ServerReport, TlsDemand]:
         # A host that the configuration names serves no recipient's domain (RFC 8461 section 2).
         sts = None if exchangers.are_named else await self._of.policies.policy_for(self._domain)
-        report = ServerReport(self._of.reports, self._domain, host, dane, sts)
+        reports = NoReports() if self._form.is_tls_report else self._of.reports
+        report = ServerReport(reports, self._domain, host, dane, sts)
         facts = TlsFacts(
             host=host,
             nexthop=self._channel.daemon.strip("[]").lower() or self._domain,

@@ -14,16 +14,19 @@ from mailfront.interfaces.message_sink import Message
 # What the header may take before the rest counts as content.
 _LONGEST_HEADER = 256 * 1024
 _TLS_REQUIRED_NO = re.compile(rb"(?:\A|\r?\n)TLS-Required[ \t]*:[ \t]*no[ \t]*\r?\n", re.I)
+_TLS_REPORT = re.compile(rb"(?:\A|\r?\n)TLS-Report-Domain[ \t]*:", re.I)
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 
 
 @dataclass(frozen=True, slots=True)
 class MessageForm:
-    """`eight_bit` of the whole, `eight_bit_header` of the header alone."""
+    """`eight_bit` of the whole, `eight_bit_header` of the header alone; `is_tls_report` tells that
+    it is a report about TLS (RFC 8460), of whose delivery nothing is reported again."""
 
     eight_bit: bool = False
     eight_bit_header: bool = False
     tls_optional: bool = False
+    is_tls_report: bool = False
 
 
 def message_form(message: Message) -> MessageForm:
@@ -45,4 +48,5 @@ def message_form(message: Message) -> MessageForm:
         eight_bit=eight_bit,
         eight_bit_header=not header.isascii(),
         tls_optional=_TLS_REQUIRED_NO.search(header) is not None,
+        is_tls_report=_TLS_REPORT.search(header) is not None,
     )

@@ -103,7 +103,9 @@ class OutgoingMail:
         Raises `ConfigurationError` for a file that is wrong.
         """
         resolver = build_resolver(self._configuration)
-        standing = StandingPolicies(self._root, self._configuration, resolver, token)
+        standing = StandingPolicies(
+            self._root, self._configuration, resolver, token, self.sink.send
+        )
         self._standing = standing
         standing.start()
         self._sending = Sending(
@@ -138,6 +140,8 @@ class OutgoingMail:
         """What is wrong, for the status."""
         found = [self._problem] if self._problem else []
         found += self._signing.problems if self._signing is not None else []
+        if self._standing is not None and self._standing.problem:
+            found.append(self._standing.problem)
         return found + (self._queue.problems if self._queue is not None else [])
 
     def resting(self) -> int:

@@ -8,14 +8,17 @@ background; `follow` takes over what the keystore trusts.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import ssl
 import threading
+from datetime import timedelta
 from functools import partial
 
 from cryptography import x509
 
 from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
+from mailfront.errors import AddressError, ConfigurationError
 from mailfront.interfaces.tasks import start_task
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.public_authorities import public_authorities
@@ -25,12 +28,17 @@ from mailfront.outgoing.mta_sts.policy_files import PolicyFiles
 from mailfront.outgoing.mta_sts.source import StsPolicies
 from mailfront.outgoing.resolver import Resolver
 from mailfront.outgoing.text_records import ResolvedTexts
+from mailfront.outgoing.tls_report.document import ReportingOrganization
+from mailfront.outgoing.tls_report.post import ReportPoster
+from mailfront.outgoing.tls_report.reporting import Send, TlsReporting
+from mailfront.outgoing.tls_report.store import ReportStore
 from mailfront.outgoing.transport_policy import (
     NoPolicies,
     NoReports,
     PolicySource,
     ReportSink,
 )
+from mailfront.protocol.mail_address import canonical_address
 from mailfront.tls.client_context import build_client_context
 
 
@@ -70,12 +78,18 @@ class StandingPolicies:
     def __init__(
         self, root: ServerRoot, configuration: Configuration, resolver: Resolver,
         token: InternalToken,
+        send: Send,
     ) -> None:  # fmt: skip
         self.policies: PolicySource = NoPolicies()
         self.reports: ReportSink = NoReports()
+        self.problem = ""
         self._trust = WebTrust(token, with_public=configuration.boolean("mtasts.publicauthorities"))
         self._tasks: list[asyncio.Task[None]] = []
         self._sts: StsPolicies | None = None
+        self._reporting: TlsReporting | None = None
+        if configuration.boolean("tlsreport.enable"):
+            self._reporting = self._build_reporting(root, configuration, resolver, send)
+            self.reports = self._reporting or self.reports
         if configuration.boolean("mtasts.enable"):
             fetcher = PolicyFetcher(HostAddresses(resolver), configuration.integer("mtasts.port"))
             seconds = configuration.integer("mtasts.timeout")
@@ -87,17 +101,56 @@ class StandingPolicies:
                 self.reports,
             )
 
+    def _build_reporting(
+        self, root: ServerRoot, configuration: Configuration, resolver: Resolver, send: Send
+    ) -> TlsReporting | None:
+        try:
+            store = ReportStore(root.tls_report_database)
+        except (sqlite3.Error, OSError) as failure:
+            # Mail goes out all the same.
+            self.problem = f"TLS reports: {root.tls_report_database}: {failure}"
+            return None
+        return TlsReporting(
+            store,
+            ResolvedTexts(resolver),
+            send,
+            ReportPoster(self._trust.context, HostAddresses(resolver)).post,
+            reporting_organization(configuration),
+            excluded=frozenset(map(str.lower, configuration.names("tlsreport.exclude"))),
+            delay=timedelta(minutes=configuration.integer("tlsreport.delay")),
+        )
+
     def start(self) -> None:
         """Refresh policies and send reports from now on."""
         if self._sts is not None:
             self._tasks.append(start_task(self._sts.run(), name="MTA-STS policies"))
+        if self._reporting is not None:
+            self._tasks.append(start_task(self._reporting.run(), name="TLS reports"))
 
     def follow(self, token: InternalToken) -> None:
         """Trust whom the keystore trusts now."""
         self._trust.follow(token)
 
     async def close(self) -> None:
-        """End what goes on in the background."""
+        """End what goes on in the background, after the last delivery."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._reporting is not None:
+            await self._reporting.close()
+
+
+def reporting_organization(configuration: Configuration) -> ReportingOrganization:
+    """Who sends TLS reports, as the options say. Raises `ConfigurationError`."""
+    domain = configuration.string("service.defaultdomain")
+    text = configuration.string("tlsreport.contact") or f"postmaster@{domain}"
+    try:
+        contact = canonical_address(text)
+    except AddressError as error:
+        raise ConfigurationError(
+            f"tlsreport.contact: {text!r} is no mail address: {error}",
+            remedy="name a mailbox here, such as postmaster@example.org",
+        ) from error
+    submitter = contact.rpartition("@")[2]
+    name = configuration.string("tlsreport.organization") or domain or submitter
+    return ReportingOrganization(name, contact, submitter)

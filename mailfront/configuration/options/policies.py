@@ -18,8 +18,8 @@ OPTIONS = (
         Boolean(),
         "no",
         "Whether hosts of policies are also believed by certificates of the public authorities "
-        "that this machine knows. No: only of those that the certificate database trusts for servers, "
-        "which are the public ones too unless they were removed: `mailfront init` put them there.",
+        "that this machine knows. No: only of those that the certificate database trusts for "
+        "servers, which are the public ones too unless removed: `mailfront init` put them there.",
     ),
     Option(
         "mtasts.timeout",

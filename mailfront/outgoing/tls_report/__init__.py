@@ -1,0 +1,1 @@
+"""TLS reports: how TLS with other domains' servers went, told to them each day (RFC 8460)."""
