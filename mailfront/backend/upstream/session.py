@@ -102,14 +102,21 @@ class UpstreamBackend:
             # What the client sends before the relay begins waits in the kernel.
             session.transport.pause_reading()
             try:
-                connection, logged_in = await self._hand_over(session, balance)
+                handed_over = await self._hand_over(session, balance)
             finally:
                 # They are not needed any more, and the session may last for days.
                 session.password = session.token = None
         except BackendError as failure:
             session.transport.write(self._words.unavailable(session))
             return str(failure)
-        return await self._relay(session, balance, connection, logged_in)
+        relay = self._begin_relay(session, balance, *handed_over)
+        # Nor is the answer to the login, and what was said before it.
+        upstream = handed_over[0].upstream
+        del handed_over
+        try:
+            return await relay.ended
+        finally:
+            balance.ended(upstream)
 
     async def _hand_over(
         self, session: AuthenticatedSession, balance: Balance
@@ -179,13 +186,13 @@ class UpstreamBackend:
             )
         return UpstreamCredentials(user, session.password)
 
-    async def _relay(
+    def _begin_relay(
         self,
         session: AuthenticatedSession,
         balance: Balance,
         connection: UpstreamConnection,
         logged_in: LoggedIn,
-    ) -> str:
+    ) -> Relay:
         relay = Relay(
             session.transport, connection.transport, self._words.farewells, session.idle_timeout,
             (balance, connection.upstream),
@@ -194,9 +201,10 @@ class UpstreamBackend:
         try:
             relay.start(logged_in.answer + logged_in.leftover, session.leftover)
             self._connector.remember(connection)
-            return await relay.ended
-        finally:
+        except BaseException:
             balance.ended(connection.upstream)
+            raise
+        return relay
 
 
 def _time_to_live(session: AuthenticatedSession) -> int:

@@ -26,6 +26,10 @@ _OWN_TAG = b"login"
 _LITERAL = re.compile(rb"\{\d+\+?\}$")
 # No octet of these may stand in a quoted string as LOGIN sends it (RFC 9051 section 9).
 _UNQUOTABLE = re.compile(r"[^ -~]")
+_IDENTIFICATION = (
+    b'%s ID ("x-originating-ip" %s "x-originating-port" "%d" "x-connected-ip" %s '
+    b'"x-connected-port" "%d" "x-proxy-ttl" "%d"%s)\r\n'
+)
 
 
 class ImapLogin:
@@ -148,18 +152,13 @@ class ImapLogin:
         return b"%s LOGIN %s %s\r\n" % (self._tag, _quoted(credentials.login), _quoted(password))
 
     def _identification(self) -> bytes:
-        peer = self._client.peer
-        values = {
-            "x-originating-ip": peer.address,
-            "x-originating-port": str(peer.port),
-            "x-connected-ip": peer.local_address,
-            "x-connected-port": str(peer.local_port),
-            "x-proxy-ttl": str(self._client.time_to_live),
-        }
-        if self._client.session_id:
-            values["x-session-id"] = self._client.session_id
-        pairs = b" ".join(_quoted(name) + b" " + _quoted(value) for name, value in values.items())
-        return b"%s ID (%s)\r\n" % (self._id_tag, pairs)
+        client, peer = self._client, self._client.peer
+        session = client.session_id
+        return _IDENTIFICATION % (
+            self._id_tag, _quoted(peer.address), peer.port, _quoted(peer.local_address),
+            peer.local_port, client.time_to_live,
+            b' "x-session-id" ' + _quoted(session) if session else b"",
+        )  # fmt: skip
 
     def _answered(self, rest: bytes) -> bytes | LoggedIn:
         condition, _, text = rest.partition(b" ")
