@@ -17,6 +17,7 @@ from mailfront.cli import (
     modutil,
     queue,
     quickstart,
+    route,
     serve,
     user,
 )
@@ -40,6 +41,7 @@ examples:
   mailfront serve --home /srv/mail
   mailfront status --home /srv/mail
   mailfront queue list --home /srv/mail      mail that waits to be sent, and why
+  mailfront route ann@example.net --home /srv/mail  by which channel, to whom, with what TLS
   mailfront doctor mail.example.org:993      what clients see of its TLS
 
 Certificates: msgcert --help. Options: configutil --help.
@@ -57,6 +59,7 @@ COMMANDS = (
     control,
     user,
     queue,
+    route,
     dkim,
 )
 
