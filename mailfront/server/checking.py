@@ -37,10 +37,14 @@ from mailfront.server.certificates import (
 from mailfront.server.channel_checking import check_channels
 from mailfront.server.client_certificates import ClientCertificates
 from mailfront.server.control import ask_server
+from mailfront.server.dkim_signing import configured_keys
 from mailfront.server.logins import login_problems, login_warnings
 from mailfront.server.ports import check_distinct, planned_ports
+from mailfront.server.published_policy import check_published_policy
 from mailfront.server.recent_logins import check_recent_logins
+from mailfront.server.sending import check_sending
 from mailfront.server.sharing import check_sharing
+from mailfront.server.standing_policies import reporting_organization
 from mailfront.server.token_checking import check_tokens
 from mailfront.server.upstreams import check_upstreams
 from mailfront.server.user_directory import check_directory
@@ -87,10 +91,12 @@ def check_server_root(root: ServerRoot) -> Findings:
                 _check_names(configuration, token, findings)
                 _check_upstreams(root, configuration, token, findings)
                 _check_sharing(root, configuration, token, findings)
+                _check_policies(root, configuration, token, findings)
     findings.warnings += unavailable_settings()
     if configuration is not None:
         findings.problems += login_problems(configuration)
         findings.problems += check_recent_logins(root, configuration)
+        _check_sending(root, configuration, findings)
         findings.warnings += login_warnings(root, configuration)
         _check_ports(root, configuration, findings)
     return findings
@@ -108,6 +114,13 @@ def _check_certmap(root: ServerRoot, findings: Findings) -> None:
 def _check_channels(root: ServerRoot, token: InternalToken | None, findings: Findings) -> None:
     try:
         findings.warnings += check_channels(root, token)
+    except OperatorError as failure:
+        findings.add(failure)
+
+
+def _check_sending(root: ServerRoot, configuration: Configuration, findings: Findings) -> None:
+    try:
+        check_sending(root, configuration)
     except OperatorError as failure:
         findings.add(failure)
 
@@ -137,6 +150,19 @@ def _check_sharing(
         findings.warnings += check_sharing(root, configuration, token)
     except OperatorError as failure:
         findings.add(failure)
+
+
+def _check_policies(
+    root: ServerRoot, configuration: Configuration, token: InternalToken, findings: Findings
+) -> None:
+    """What we publish and sign: MTA-STS and DKIM."""
+    try:
+        findings.warnings += check_published_policy(configuration, token)
+        findings.problems += configured_keys(configuration, token)[1]
+        if configuration.boolean("tlsreport.enable"):
+            reporting_organization(configuration)
+    except ConfigurationError as failure:
+        findings.problems.append(f"{root.msg_conf}: {failure}")
 
 
 def _permissions(root: ServerRoot) -> Iterator[str]:

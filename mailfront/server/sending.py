@@ -20,7 +20,7 @@ from mailfront.outgoing.client_contexts import ClientContexts
 from mailfront.outgoing.client_login import ClientLogin, read_login
 from mailfront.outgoing.deliverer import SmtpDeliverer
 from mailfront.outgoing.ourselves import Ourselves
-from mailfront.outgoing.policy_map import PolicyMapFile
+from mailfront.outgoing.policy_map import PolicyMapFile, load_policy_map
 from mailfront.outgoing.resolver import Resolver, SystemServers, name_servers
 from mailfront.outgoing.smtp_session import Timeouts
 from mailfront.outgoing.transport_policy import PolicySource, ReportSink
@@ -39,6 +39,12 @@ def build_resolver(configuration: Configuration) -> Resolver:
     return Resolver(
         (lambda: named) if named else system, timeout=configuration.integer("dns.timeout")
     )
+
+
+def check_sending(root: ServerRoot, configuration: Configuration) -> None:
+    """Raise `ConfigurationError` for a mistake in what sending is told."""
+    load_policy_map(policy_map_path(root))
+    build_resolver(configuration)
 
 
 class Sending:
