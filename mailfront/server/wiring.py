@@ -53,6 +53,7 @@ from mailfront.server.control import Answer
 from mailfront.server.logins import Logins, login_policy
 from mailfront.server.outgoing import OutgoingMail
 from mailfront.server.ports import check_distinct, offers_starttls, planned_ports
+from mailfront.server.published_policy import published_policy
 from mailfront.server.recent_logins import kludge_channel
 from mailfront.server.upstreams import Upstreams
 from mailfront.server.user_directory import UserDirectory
@@ -307,6 +308,7 @@ class Services:
         configuration = self._configuration
         domain = configuration.string("service.defaultdomain")
         planned = {port.name: port.port for port in planned_ports(configuration)}
+        policy = published_policy(configuration, self._hostname)
         return WebSettings(
             hostname=self._hostname,
             domain=domain or self._hostname,
@@ -321,6 +323,8 @@ class Services:
             message_size_limit=configuration.integer("service.smtp.sizelimit"),
             session_timeout=configuration.integer("service.http.sessiontimeout") * _MINUTE,
             login=login_policy(configuration, "http"),
+            policy_hosts=policy.hosts if policy is not None else frozenset(),
+            mta_sts_policy=policy.text if policy is not None else "",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from mailfront.front.http import autoconfig, compose, mail, sign_in, status
+from mailfront.front.http import autoconfig, compose, mail, mta_sts, sign_in, status
 from mailfront.front.http.pages import Pages
 from mailfront.front.http.protection import add_headers, guard
 from mailfront.front.http.services import SERVICES, Services
@@ -46,6 +46,7 @@ def open_routes() -> list[web.RouteDef]:
         web.get("/healthz", status.healthz),
         web.get("/.well-known/autoconfig/mail/config-v1.1.xml", autoconfig.autoconfig),
         web.get("/mail/config-v1.1.xml", autoconfig.autoconfig),
+        web.get("/.well-known/mta-sts.txt", mta_sts.policy),
     ]
 
 

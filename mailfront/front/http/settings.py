@@ -25,7 +25,8 @@ _LOGIN = LoginPolicy(plaintext_minimum_cipher=0)
 class WebSettings:
     """`admins` may see the status page (canonical addresses). `mail_access` is in order of
     preference. `login` says how people sign in, `home` where they go then. Times are in seconds,
-    `message_size_limit` is in octets."""
+    `message_size_limit` is in octets. `mta_sts_policy` is what other mail servers are told under the
+    names `policy_hosts`."""
 
     hostname: str
     domain: str
@@ -38,3 +39,5 @@ class WebSettings:
     message_size_limit: int = 25 * 1024 * 1024
     login: LoginPolicy = _LOGIN
     home: str = "/mail"
+    policy_hosts: frozenset[str] = frozenset()
+    mta_sts_policy: str = ""
