@@ -154,7 +154,7 @@ def test_a_store_that_is_away_puts_mail_off_and_takes_it_later(
         client.mail(STRANGER)
         assert client.rcpt(BOB)[0] == 250
         dovecot.kill()
-        assert client.data(SMALL)[0] == 451
+        assert client.docmd("DATA")[0] == 451
         assert stranger(server).mail(STRANGER)[0] == 451
         assert f"upstream {LOOPBACK}:{lmtp_port}" in server.mailfront("status").stdout
         dovecot.start()

@@ -401,3 +401,49 @@ def test_every_acknowledged_message_is_in_the_queue_once_whatever_is_killed(
     assert set(acknowledged) <= set(held)
     assert set(held) <= set(offered)
     assert len(acknowledged) >= 300
+
+
+def test_dsn_is_asked_of_the_upstream(new_server: NewServer, postfix: Postfix) -> None:
+    with in_front(new_server, postfix) as server:
+        client = submitter(server)
+        client.ehlo()
+        assert {"dsn", "chunking"} <= client.esmtp_features.keys()
+        assert "requiretls" not in client.esmtp_features
+        assert client.mail(ALICE, ["RET=HDRS", "ENVID=q+2B1"])[0] == 250
+        options = ["NOTIFY=SUCCESS,DELAY", "ORCPT=rfc822;x+2By@elsewhere.example"]
+        assert client.rcpt(STRANGER, options)[0] == 250
+        assert client.rcpt("y@elsewhere.example", ["NOTIFY=NEVER,DELAY"])[0] == 501
+        assert client.data(b"Subject: told\r\n\r\n")[0] == 250
+        client.quit()
+    told = postfix.message(b"Subject: told").decode()
+    # Postfix's names for what MAIL and RCPT said (RET=HDRS is 2, SUCCESS and DELAY are 2 and 8).
+    for said in ("ret_flags=2", "envelope_id=q+1", "dsn_orig_rcpt=rfc822;x+y@elsewhere.example",
+                 "notify_flags=10"):  # fmt: skip
+        assert said in told
+
+
+@pytest.mark.parametrize("extra", ["", "smtpd_discard_ehlo_keywords = chunking, dsn\n"])
+def test_chunks_reach_the_upstream_whatever_it_takes(new_server: NewServer, extra: str) -> None:
+    with Postfix(extra=extra) as postfix, in_front(new_server, postfix) as server:
+        client = stranger(server)
+        assert "chunking" in client.esmtp_features
+        assert ("dsn" in client.esmtp_features) == (not extra)
+        line = b"." + b"x" * 76 + b"\r\n"
+        for name, count in (("small", 1), ("large", 40_000)):
+            client.mail(STRANGER)
+            client.rcpt(BOB)
+            head, body = f"Subject: {name}\r\n\r\n".encode(), line * count
+            client.send(b"BDAT %d\r\n%sBDAT 0\r\n" % (len(head), head))
+            client.send(b"BDAT %d\r\n%s" % (len(body) - 1, body[:-1]))
+            client.send(b"BDAT 1 LAST\r\n\n")
+            codes = [client.getreply()[0] for _ in range(4)]
+            assert codes == [250] * 4
+        # A refused message leaves the session as it was.
+        client.mail(STRANGER)
+        client.rcpt(BOB)
+        client.send(b"BDAT 4\r\na\nb\nBDAT 5 LAST\r\nQUIT\n")
+        assert [client.getreply()[0] for _ in range(2)] == [550, 503]
+        assert client.sendmail(STRANGER, [BOB], "Subject: after\r\n\r\n") == {}
+        client.quit()
+        assert len(postfix.held()) == 3
+        assert postfix.message(b"Subject: large").count(b"\n." + b"x" * 76) == 40_000
