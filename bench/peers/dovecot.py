@@ -23,6 +23,7 @@ ssl = required
 ssl_cert = <$certificate
 ssl_key = <$certificate
 ssl_min_protocol = TLSv1.2
+ssl_cipher_suites = TLS_AES_128_GCM_SHA256
 auth_mechanisms = plain
 default_internal_user = $user
 default_login_user = $user

@@ -1,8 +1,8 @@
 """nginx as mail proxy on IMAPS: it asks itself (auth_http) and proxies to the IMAP stub.
 
-One worker, one ticket for each full handshake, as ours gives; the rest is as nginx has it by
-default, unless `buffer` (of `proxy_buffer`) says otherwise. With a CA for clients it asks for
-certificates and takes EXTERNAL; its auth_http then gives the password for the stub.
+One worker; one ticket for each full handshake and the suite that ours chooses; the rest is as
+nginx has it by default, unless `buffer` (of `proxy_buffer`) says otherwise. With a CA for clients
+it asks for certificates and takes EXTERNAL; its auth_http then gives the password for the stub.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ mail {
     ssl_certificate_key $certificate;
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_conf_command NumTickets 1;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
     $mail_more
     server { listen $host:$imaps_port ssl; protocol imap; }
 }

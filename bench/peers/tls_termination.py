@@ -15,6 +15,7 @@ global
     nbthread 1
     maxconn 9900
     ssl-default-bind-options ssl-min-ver TLSv1.2
+    ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
     tune.ssl.default-dh-param 2048
 defaults
     mode tcp
@@ -32,6 +33,7 @@ foreground = yes
 pid =
 debug = 3
 sslVersionMin = TLSv1.2
+ciphersuites = TLS_AES_128_GCM_SHA256
 [imaps]
 accept = $host:$imaps_port
 connect = $host:$stub_port

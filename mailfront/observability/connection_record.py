@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 import time
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -82,18 +83,24 @@ class ConnectionRecord:
 def _certificate_fields(presented: ClientCertificate) -> str:
     """Whose certificate the client presented, its SHA-256 fingerprint, and what is wrong with it;
     only a connection that ends pays for reading the name."""
-    try:
-        subject = x509.load_der_x509_certificate(presented.leaf).subject.rfc4514_string()
-    except ValueError:
-        subject = "?"
-    fingerprint = hashlib.sha256(presented.leaf).hexdigest()
-    fields = f" cert={quoted(subject[:_LONGEST_SUBJECT])} certsha256={fingerprint}"
     if presented.verified:
-        return fields
+        return _name_fields_of_known(presented.leaf)
+    # What strangers present is of any size, and not kept.
+    fields = _name_fields(presented.leaf)
     fault = f"{presented.fault.value} ({presented.detail})"
     return f"{fields} certfault={quoted(fault if presented.detail else presented.fault.value)}"
 
 
+def _name_fields(leaf: bytes) -> str:
+    try:
+        subject = x509.load_der_x509_certificate(leaf).subject.rfc4514_string()
+    except ValueError:
+        subject = "?"
+    fingerprint = hashlib.sha256(leaf).hexdigest()
+    return f" cert={quoted(subject[:_LONGEST_SUBJECT])} certsha256={fingerprint}"
+
+
+_name_fields_of_known = lru_cache(maxsize=1024)(_name_fields)
 _LONGEST_SUBJECT = 255
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
 _SPECIAL = re.compile(r'["\\]')
