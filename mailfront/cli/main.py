@@ -19,6 +19,7 @@ from mailfront.cli import (
     quickstart,
     route,
     serve,
+    tlsa,
     user,
 )
 from mailfront.cli.output import run_command
@@ -61,6 +62,7 @@ COMMANDS = (
     queue,
     route,
     dkim,
+    tlsa,
 )
 
 

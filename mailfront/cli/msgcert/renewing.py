@@ -19,6 +19,7 @@ from mailfront.cli.msgcert.importing import identities_in
 from mailfront.cli.msgcert.installing import find_answer, tell_about
 from mailfront.cli.msgcert.making import tell_about_self_signed
 from mailfront.cli.msgcert.subcommand import Subcommand
+from mailfront.cli.msgcert.tlsa_warning import warn_about_tlsa
 from mailfront.cli.msgcert.token_access import KeyPlace, find_on_tokens
 from mailfront.cli.output import print_message
 from mailfront.errors import KeystoreError
@@ -65,6 +66,7 @@ def _renew(arguments: argparse.Namespace) -> int:
             return 0
         if not arguments.allow_weak:
             require_strength(renewed.certificate.public_key())
+        warn_about_tlsa(arguments, former.nickname, former.certificate, renewed.certificate)
         with token.change() as step:
             key = renewed.private_key
             if renewed.pending is not None:
@@ -203,9 +205,11 @@ since request-cert, which is found by itself; or for one that is given with it."
 
 def _renew_self_signed(arguments: argparse.Namespace) -> int:
     with open_token(arguments) as token:
+        former = token.require(arguments.alias)
         record = renew_self_signed(
             token, arguments.alias, new_key=arguments.new_key, months=arguments.validity
         )
+    warn_about_tlsa(arguments, record.nickname, former.certificate, record.certificate)
     tell_about_self_signed(record, "renewed")
     if fault := weakness(record.certificate.public_key()):
         print_message(f"WARNING: {record.nickname}: {fault}; renew it with --new-key")

@@ -25,8 +25,8 @@ _LOGIN = LoginPolicy(plaintext_minimum_cipher=0)
 class WebSettings:
     """`admins` may see the status page (canonical addresses). `mail_access` is in order of
     preference. `login` says how people sign in, `home` where they go then. Times are in seconds,
-    `message_size_limit` is in octets. `mta_sts_policy` is what other mail servers are told under the
-    names `policy_hosts`."""
+    `message_size_limit` is in octets. `mta_sts_policy` is what other mail servers are told
+    under the names `policy_hosts`."""
 
     hostname: str
     domain: str
