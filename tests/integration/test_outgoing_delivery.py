@@ -17,6 +17,7 @@ from mailfront.outgoing.client_login import ClientLogin
 from mailfront.outgoing.delivery_result import Outcome
 from mailfront.outgoing.smtp_session import Timeouts
 from mailfront.outgoing.transport_policy import ResultType
+from tests.support.authority import self_signed
 from tests.support.issuing import Issuer, certificate_pem_file, key_pem_file
 from tests.support.outgoing import RECIPIENT, Reports, deliver, deliverer, job, to_host
 from tests.support.ports import LOOPBACK, free_ports
@@ -273,6 +274,36 @@ async def test_requiretls_is_passed_on_to_a_verified_server_that_offers_it(
         sending.close()
     assert (result.outcome, refused.outcome) == (DELIVERED, DEFERRED), (result, refused)
     assert any(each.startswith("MAIL") and "REQUIRETLS" in each for each in server.sessions[-2])
+
+
+async def test_a_channel_shows_its_certificate_to_a_server_that_asks_for_one(
+    tmp_path: Path,
+) -> None:
+    ours = self_signed("outgoing")
+    issued = Issuer().issue("scripted.test")
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(
+        certificate_pem_file(tmp_path / "chain", issued.chain),
+        key_pem_file(tmp_path / "key", issued.key),
+    )
+    made.verify_mode = ssl.CERT_REQUIRED
+    made.load_verify_locations(cadata=ours.chain_pem.decode())
+    async with ScriptedServer(Script(made)) as server:
+        sending = deliverer(policy_map=ENCRYPT, credentials={"outgoing": ours}.__getitem__)
+        shown = to_host(HOST, server.port, client_certificate="outgoing")
+        sent = await deliver(sending, job(shown))
+        withheld = await deliver(sending, job(to_host(HOST, server.port)))
+        sending.close()
+    assert (sent.outcome, withheld.outcome) == (DELIVERED, DEFERRED), (sent, withheld)
+
+
+async def test_a_certificate_that_the_keystore_lacks_makes_the_mail_wait(
+    context: ssl.SSLContext,
+) -> None:
+    async with ScriptedServer(Script(context)) as server:
+        hop = to_host(HOST, server.port, client_certificate="gone")
+        result = await deliver(deliverer(), job(hop))
+    assert (result.outcome, result.status, server.messages) == (DEFERRED, "4.3.5", [])
 
 
 async def test_parameters_of_notifications_go_where_they_are_offered() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cryptography import x509
@@ -110,6 +110,7 @@ def deliverer(
     policies: PolicySource | None = None,
     reports: Reports | None = None,
     policy_map: str = "",
+    credentials: Callable[[str], Credentials] | None = None,
     **more: object,
 ) -> SmtpDeliverer:
     """A deliverer that trusts `authorities`."""
@@ -117,7 +118,7 @@ def deliverer(
     return SmtpDeliverer(
         hello="us.test",
         dns=dns or NoDns(),
-        contexts=ClientContexts(lambda: authorities, no_certificate),
+        contexts=ClientContexts(lambda: authorities, credentials or no_certificate),
         ourselves=Ourselves.of({"us.test"}),
         policies=policies or Policies(),
         reports=reports or Reports(),
