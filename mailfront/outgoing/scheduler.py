@@ -29,14 +29,14 @@ from mailfront.outgoing.hops import Hop, Hops
 from mailfront.outgoing.reporting import Reporter
 from mailfront.outgoing.retry import RetrySettings
 from mailfront.outgoing.routing import Routing
-from mailfront.queue.entry import QueuedMail, RecipientUpdate
+from mailfront.queue.entry import QueuedMail, QueuedRecipient, RecipientUpdate
 from mailfront.queue.mail_queue import MailQueue
 
 # How long after another process accepted a message it is noticed at the latest.
 LOOK_SECONDS = 0.5
 # After the disk has failed.
 PAUSE_SECONDS = 5.0
-_OVERDUE_SECONDS = 15.0
+OVERDUE_SECONDS = 15.0
 _OVERDUE_BATCH = 200
 
 _log = logging.getLogger("mailfront.queue")
@@ -156,19 +156,30 @@ class Scheduler:
         now = time.time()
         if now < self._next_look_at_age:
             return
-        self._next_look_at_age = now + _OVERDUE_SECONDS
+        self._next_look_at_age = now + OVERDUE_SECONDS
         retry = self._settings.retry
         while mails := await self._queue.overdue(now, _OVERDUE_BATCH):
             updates = [
                 overdue_update(mail, each, self._routing.channel_of(each.address), retry, now)
                 for mail in mails
                 for each in mail.recipients
-                # What is being tried is judged by its result.
-                if mail.identifier not in self.hops[each.hop].under_way
+                if not self._is_about_to_be_tried(mail, each, now)
             ]
             await self._write(mails, updates)
-            if len(mails) < _OVERDUE_BATCH:
+            if len(mails) < _OVERDUE_BATCH or not updates:
                 return
+
+    def _is_about_to_be_tried(
+        self, mail: QueuedMail, recipient: QueuedRecipient, now: float
+    ) -> bool:
+        """Whether a result will say more soon: after a long stop everything gets one more attempt
+        before it is given up, but not each message at a next hop that is down."""
+        if recipient.hop not in self.hops:
+            return False
+        hop = self.hops[recipient.hop]
+        return mail.identifier in hop.under_way or (
+            recipient.next_attempt <= now and not hop.failures
+        )
 
     async def _begin_jobs(self) -> None:
         while len(self._jobs) < self._settings.most_jobs and not self._stopping:

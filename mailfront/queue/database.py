@@ -205,8 +205,12 @@ class QueueDatabase:
         return recipients
 
     def change_state(self, identifiers: Iterable[str], old: State, new: State) -> int:
-        """Hold or release messages; return how many recipients that changes."""
-        query = "UPDATE recipients SET state = ? WHERE message = ? AND state = ?"
+        """Hold or release messages; return how many recipients that changes. What is released may
+        be tried at once."""
+        query = (
+            "UPDATE recipients SET state = ?1, next_attempt = CASE ?1 WHEN 0 THEN 0 ELSE "
+            "next_attempt END WHERE message = ?2 AND state = ?3"
+        )
         with self._transaction():
             return sum(
                 self._connection.execute(query, (int(new), name, int(old))).rowcount

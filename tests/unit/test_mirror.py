@@ -50,6 +50,7 @@ EXCEPTIONS: dict[str, str] = {
     "outgoing/smtp_session.py": "sockets; tests/integration/test_outgoing_delivery.py",
     "outgoing/smtp_transaction.py": "sockets; tests/integration/test_outgoing_delivery.py",
     "server/sending.py": "joins parts; what it joins is tested, and the whole by tests/integration",
+    "server/outgoing.py": "joins parts; tests/integration/test_outgoing_mail.py",
     "server/upstreams.py": "joins parts; tests/interop/test_upstream_dovecot.py",
     "server/wiring.py": "joins parts without a decision of its own; tests/integration serves by it",
     "tls/doctor/examination.py": "probe after probe; tests/integration/test_doctor.py runs it",

@@ -95,15 +95,32 @@ async def test_an_operator_may_have_it_tried_at_once(tmp_path: Path) -> None:
         await until(is_empty(site), site)
 
 
-async def test_what_waits_too_long_goes_back(tmp_path: Path) -> None:
+async def test_what_waits_too_long_goes_back_after_one_more_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailfront.outgoing.scheduler.OVERDUE_SECONDS", 0.0)
     short = RetrySettings(first=1000, warnings=(), expiry=0.0)
-    async with queue_site(tmp_path, ScriptedServers(), retry=short, start=False) as site:
+    servers = ScriptedServers({CAROL: [deferred()]})
+    async with queue_site(tmp_path, servers, retry=short) as site:
         await site.sink.accept(letter_to(CAROL), letter())
-        await site.queue.take_in()
-        await site.scheduler.start()
         await until(is_empty(site), site)
         assert b"Status: 4.4.7" in site.mailboxes.taken[0][1]
-    assert site.servers.jobs == []
+    assert len(site.servers.jobs) == 1
+
+
+async def test_what_waits_too_long_for_a_next_hop_that_is_down_goes_back_untried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailfront.outgoing.scheduler.OVERDUE_SECONDS", 0.0)
+    short = RetrySettings(first=1000, warnings=(), expiry=0.0)
+    recipients = [f"{number}@there.example" for number in range(5)]
+    servers = ScriptedServers({each: [unreachable()] for each in recipients})
+    async with queue_site(tmp_path, servers, retry=short) as site:
+        for recipient in recipients:
+            await site.sink.accept(letter_to(recipient), letter())
+        await until(is_empty(site), site)
+    assert len(site.servers.jobs) == 1
+    assert site.counted["outgoing.notifications"] == 5
 
 
 @dataclass

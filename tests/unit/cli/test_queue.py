@@ -1,0 +1,82 @@
+"""`mailfront queue` on the disk, without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mailfront.cli.main import main
+from mailfront.queue.spool import Spool
+from tests.support.mail_queues import LETTER, letter_to
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/msg.conf").write_text("")
+    return tmp_path
+
+
+def accept(home: Path, recipient: str) -> str:
+    spool = Spool(home / "queue")
+    spool.create()
+    prepared = spool.prepare(letter_to(recipient), [LETTER])
+    prepared.commit()
+    return prepared.identifier
+
+
+def run(home: Path, *arguments: str) -> int:
+    return main(["queue", *arguments, "--home", str(home)])
+
+
+def test_a_server_that_never_sent_anything_has_an_empty_queue(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(home, "list") == 0
+    assert "empty" in capsys.readouterr().err
+    assert run(home, "retry", "--all") == 1
+
+
+def test_what_nobody_has_taken_in_yet_is_listed_and_shown(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = accept(home, "carol@there.example")
+    assert run(home, "list", "--json") == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["id"] == name
+    assert record["recipients"][0]["state"] == "waiting"
+    assert run(home, "show", name) == 0
+    assert "carol@there.example: now, 0 attempts" in capsys.readouterr().out
+    assert run(home, "show", name, "--content") == 0
+    assert "Subject: hello" in capsys.readouterr().out
+    assert run(home, "show", "00112233") == 1
+    assert run(home, "show", "../../etc/passwd") == 1
+
+
+def test_messages_are_held_released_and_deleted(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = accept(home, "carol@there.example")
+    other = accept(home, "dave@elsewhere.example")
+    assert run(home, "hold", "--destination", "there.example") == 0
+    assert "1 messages chosen, 1 recipients held" in capsys.readouterr().err
+    assert run(home, "list") == 0
+    assert "held" in capsys.readouterr().out
+    assert run(home, "list", "--destination", "elsewhere.example") == 0
+    assert name not in (listed := capsys.readouterr().out)
+    assert other in listed
+    assert run(home, "release", name, "00112233") == 1
+    assert "no message 00112233" in capsys.readouterr().err
+    assert run(home, "delete", "--all", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["messages"] == 2
+    assert list((home / "queue/messages").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("hold",), ("hold", "--all", "00112233"), ("retry", "--all", "--destination", "x")],
+)
+def test_what_is_meant_has_to_be_said_in_one_way(home: Path, arguments: tuple[str, ...]) -> None:
+    assert run(home, *arguments) == 2
