@@ -48,7 +48,7 @@ from mailfront.outgoing.smtp_session import (
     Timeouts,
     server_text,
 )
-from mailfront.outgoing.smtp_transaction import Transaction, Verdict
+from mailfront.outgoing.smtp_transaction import SMALL, Transaction, Verdict
 from mailfront.outgoing.tls_decision import Protection, TlsDemand, TlsFacts, decide
 from mailfront.outgoing.tls_reporting import ServerReport
 from mailfront.outgoing.transport_policy import (
@@ -111,7 +111,10 @@ class SmtpDeliverer:
 
     async def deliver(self, job: DeliveryJob) -> Mapping[str, RecipientResult]:
         """Part of `Deliverer`."""
-        form = await asyncio.to_thread(message_form, job.message)
+        if job.message.size > SMALL:
+            form = await asyncio.to_thread(message_form, job.message)
+        else:
+            form = message_form(job.message)
         return await _Attempt(self, job, form).run()
 
     def close(self) -> None:

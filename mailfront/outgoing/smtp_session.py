@@ -18,6 +18,7 @@ from mailfront.channels.channel import Demand
 from mailfront.errors import DestinationError, ServerRefusalError, ServerTlsError
 from mailfront.interfaces.mail_relay import RelayAnswer
 from mailfront.outgoing.client_login import ClientExchange, ClientLogin, choose_exchange
+from mailfront.outgoing.mail_exchangers import address_literal
 from mailfront.outgoing.server_judgement import SessionTls, judge_server
 from mailfront.outgoing.smtp_commands import STARTTLS, Offer, offer_of
 from mailfront.outgoing.smtp_connection import SmtpConnection
@@ -136,7 +137,7 @@ class Opening:
         if answer.code != 220:
             self._not_secured(f"it answers STARTTLS with {told(answer)}")
             return
-        name = self._demand.server_name.strip("[]")
+        name = address_literal(self._demand.server_name) or self._demand.server_name
         tls = await self._connection.start_tls(self._context(), name, self._timeouts.handshake)
         self._tls = judge_server(tls, self._demand)
         self._offer = Offer()

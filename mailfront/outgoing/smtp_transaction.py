@@ -24,7 +24,7 @@ from mailfront.protocol.upstream_smtp.replies import told
 _CLOSING = 421
 _PIECE = 64 * 1024
 # Reading a small message from the disk takes less than asking a thread to.
-_SMALL = 256 * 1024
+SMALL = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _verdict(answer: RelayAnswer) -> Verdict:
 
 async def _pieces(message: Message) -> AsyncIterator[bytes]:
     chunks = message.chunks()
-    aside = message.size > _SMALL
+    aside = message.size > SMALL
     while chunk := (await asyncio.to_thread(next, chunks, b"") if aside else next(chunks, b"")):
         for start in range(0, len(chunk), _PIECE):
             yield chunk[start : start + _PIECE]
