@@ -67,9 +67,8 @@ def load_channels(root: ServerRoot) -> ChannelTable:
     lines = file.lines()
     if file.is_of_old:
         reader.warn(
-            "is the default of a version that did not read it; it counts now, as it stands. For "
-            "today's default remove it and run mailfront init; to keep it take the comment NOT "
-            "READ YET out"
+            "is the default of a version that did not read it; it counts now, as it stands. "
+            "Remove it for what is standard today; to keep it take the comment NOT READ YET out"
         )
     return reader.read(lines)
 

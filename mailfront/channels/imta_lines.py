@@ -181,5 +181,5 @@ def _decoded(octets: bytes, place: Line) -> str:
 
 def _at(including: Line | None, path: Path, what: str) -> ConfigurationError:
     if including is None:
-        return ConfigurationError(what, remedy="mailfront init makes the file", file=path)
+        return ConfigurationError(what, file=path)
     return including.fault(what)

@@ -1,7 +1,7 @@
 """Keywords of the original that are accepted and say nothing in this server.
 
 What they asked of the original is done anyway (`ehlo`, `inner`), is no choice here (`pool`,
-`subdirs`, `identnone`: RFC 1413 is not asked), or is said by options and the directory.
+`subdirs`, `identnone`: nobody is asked who a client is), or is said by options and the directory.
 `WITHOUT_EFFECT` maps each to the least and the greatest number of its arguments.
 """
 

@@ -51,8 +51,21 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_FAILED
     if arguments.live and not _is_served_well(root):
         return EXIT_FAILED
+    if root.imta_cnf.exists():
+        _print_channels(root)
     print_message("no problems found")
     return EXIT_OK
+
+
+def _print_channels(root: ServerRoot) -> None:
+    """Say how imta.cnf was understood."""
+    from mailfront.channels.imta_cnf import load_channels
+
+    table = load_channels(root)
+    print_message(
+        f"{root.imta_cnf}: rules for {' '.join(rule.pattern for rule in table.rules[:20])}; "
+        f"channels {' '.join(list(table.channels)[:50])} (mailfront route shows all of it)"
+    )
 
 
 def _is_served_well(root: ServerRoot) -> bool:
