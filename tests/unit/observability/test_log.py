@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,20 @@ def test_each_level_of_the_original_has_its_own() -> None:
 def test_a_message_cannot_forge_a_second_line() -> None:
     line = OneLineFormatter(stamped=False).format(record("a\r\nb"))
     assert line == r"INFO mailfront.x: a\r\nb"
+
+
+def test_each_line_has_its_own_time() -> None:
+    formatter = OneLineFormatter(stamped=True)
+    stamps = []
+    for created, milliseconds in ((1_000_000_000.25, 250), (1_000_000_000.5, 500), (1e9 + 61, 0)):
+        each = record("x")
+        each.created, each.msecs = created, milliseconds
+        stamps.append(formatter.format(each).split(" INFO")[0])
+    expected = [
+        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)) + fraction
+        for moment, fraction in ((1e9, ".250"), (1e9, ".500"), (1e9 + 61, ".000"))
+    ]
+    assert stamps == expected
 
 
 def test_a_stack_follows_its_line() -> None:
