@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -233,12 +233,10 @@ def _listing(root: ServerRoot, domain: str) -> Iterator[QueuedMail]:
 
 
 def _found(root: ServerRoot, name: str) -> Iterator[QueuedMail]:
-    try:
-        with closing(_database(root)) as database:
-            if (mail := database.find(name)) is not None:
-                yield mail
-    except FileNotFoundError:
-        return
+    # There is no database before the first message was taken in.
+    with suppress(FileNotFoundError), closing(_database(root)) as database:
+        if (mail := database.find(name)) is not None:
+            yield mail
     yield from (each for each in _incoming(root) if each.identifier == name)
 
 

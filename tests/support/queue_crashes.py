@@ -1,7 +1,7 @@
 """A server killed again and again at random moments while users send through it: what was
 acknowledged must arrive.
 
-    python -m tests.support.queue_crashes MESSAGES DIRECTORY    thousands, by hand
+    python -m tests.support.queue_crashes MESSAGES SECONDS DIRECTORY    thousands, by hand
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 
 SENDERS = 4
 # So that there are many kills among the messages.
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.005
 RETRY_OPTIONS = {"queue.firstretry": "1", "queue.longestretry": "2"}
 
 
@@ -122,7 +122,7 @@ def run_campaign(
     deadline = time.monotonic() + most_seconds
     try:
         while len(campaign.acknowledged) < messages and time.monotonic() < deadline:
-            time.sleep(random.uniform(0.05, 1.5))
+            time.sleep(random.uniform(0.05, 3.0))
             server.kill()
             campaign.kills += 1
             server.start()
@@ -139,7 +139,7 @@ def run_campaign(
 
 def main() -> None:
     """Print the figures of a campaign."""
-    messages, directory = int(sys.argv[1]), Path(sys.argv[2])
+    messages, seconds, directory = int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
     # A busy machine is no failure of the queue.
     server_processes.START_DEADLINE = 300.0
     make_server_root(directory / "root")
@@ -148,7 +148,7 @@ def main() -> None:
         server = MailServer(directory / "root", RETRY_OPTIONS)
         begun = time.monotonic()
         try:
-            campaign = run_campaign(server, receiver, messages, most_seconds=3600)
+            campaign = run_campaign(server, receiver, messages, most_seconds=seconds)
             print(campaign, f"{time.monotonic() - begun:.0f} s", server.mailfront("queue", "list"))
         finally:
             with contextlib.suppress(AssertionError):
