@@ -156,7 +156,7 @@ def test_a_store_that_is_away_puts_mail_off_and_takes_it_later(
         dovecot.kill()
         assert client.docmd("DATA")[0] == 451
         assert stranger(server).mail(STRANGER)[0] == 451
-        assert f"upstream {LOOPBACK}:{lmtp_port}" in server.mailfront("status").stdout
+        assert f"upstream {LOOPBACK}:{lmtp_port}" in server.mailfront("status").stderr
         dovecot.start()
         eventually(lambda: stranger(server).mail(STRANGER)[0] == 250, "it is not used again")
         assert stranger(server).sendmail(STRANGER, [BOB], SMALL) == {}
