@@ -133,10 +133,11 @@ def job(
     content: bytes = CONTENT,
     options: MailOptions | None = None,
     recipient_options: dict[str, RecipientOptions] | None = None,
+    sender: str = SENDER,
 ) -> DeliveryJob:
     """A message for `recipients` (default: one)."""
     envelope = Envelope(
-        SENDER,
+        sender,
         recipients or (RECIPIENT,),
         options=options or MailOptions(),
         recipient_options=recipient_options or {},
