@@ -9,6 +9,7 @@ their ASN.1 type promises (TeletexString with Latin-1 is common) are read all th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -30,6 +31,7 @@ USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 _UTF8_STRING = 0x0C
 _VERSION = 0xA0
 _MALFORMED = "the certificate is malformed"
+_KEPT_OCTETS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,18 @@ class CertificateNames:
 
 def certificate_names(der: bytes) -> CertificateNames:
     """Return the names in a certificate. Raises `KeystoreError`."""
+    # People come back with the same certificate; what strangers present may be of any size.
+    return _names_kept(der) if len(der) <= _KEPT_OCTETS else _read_names(der)
+
+
+def _read_names(der: bytes) -> CertificateNames:
     certificate = load_certificate(der)
     subject, issuer = _subject_and_issuer(certificate)
     emails, principal_names = _alternative_names(certificate)
     return CertificateNames(subject, issuer, emails, principal_names)
+
+
+_names_kept = lru_cache(maxsize=1024)(_read_names)
 
 
 def _subject_and_issuer(
