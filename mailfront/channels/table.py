@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mailfront.channels.channel import Channel
+from mailfront.channels.channel import Channel, Demand
 from mailfront.channels.imta_lines import FileIdentity
 from mailfront.channels.rewrite_rule import Address, Kind, RewriteRule
 from mailfront.errors import AddressError, RoutingError
@@ -52,6 +52,11 @@ class RuleIndex:
             self._lengths[version] = sorted([*self._lengths[version], length], reverse=True)
         key = (version, length, int(network.network_address))
         return self._kept(self._networks.setdefault(key, rule), rule)
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether any rule is for addresses of a network."""
+        return bool(self._networks)
 
     def of_domain(self, domain: str) -> RewriteRule | None:
         """The rule for a domain (lower-case A-labels)."""
@@ -119,10 +124,16 @@ class ChannelTable:
         """Return the channel on which clients of a port (`smtp`, `submission`) come in."""
         return self.channels[PORT_CHANNELS[port]]
 
+    def ports_in_clear(self) -> frozenset[str]:
+        """The ports on which clients are offered no STARTTLS (`notlsserver`)."""
+        return frozenset(
+            port for port in PORT_CHANNELS if self.channel_of_port(port).tls_server is Demand.NEVER
+        )
+
     def channel_of_client(self, arrival: Channel, address: str) -> Channel:
         """Return the channel for a client with this IP address that comes in on `arrival`: the one
         that a rule for its network names, if both channels allow that (`switchchannel`)."""
-        if not arrival.switches:
+        if not arrival.switches or not self.senders.has_networks:
             return arrival
         try:
             rule = self.senders.of_network_with(_address(address))

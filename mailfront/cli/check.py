@@ -70,6 +70,7 @@ def _print_channels(root: ServerRoot) -> None:
 
 def _is_served_well(root: ServerRoot) -> bool:
     """Examine the ports and print what is wrong with each; whether nothing is."""
+    from mailfront.channels.imta_cnf import load_channels
     from mailfront.configuration.msg_conf import load_configuration
     from mailfront.keystore.internal_token import InternalToken
     from mailfront.keystore.keystore import Keystore
@@ -82,7 +83,8 @@ def _is_served_well(root: ServerRoot) -> bool:
     with InternalToken.open(root.certificate_database, password) as token:
         keystore = Keystore(root, token)
         keystore.look_at_tokens()
-        for port in check_live(load_configuration(root.msg_conf), keystore):
+        clear = load_channels(root).ports_in_clear()
+        for port in check_live(load_configuration(root.msg_conf), keystore, clear=clear):
             for problem in port.problems:
                 print_line(f"{port.name}: {problem}")
                 is_well = False

@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailfront.channels.advice import advice
-from mailfront.channels.channel import Channel
+from mailfront.channels.channel import Channel, Demand
 from mailfront.channels.imta_cnf import load_channels
 from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError, ConfigurationProblems, OperatorError
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.outgoing.client_login import read_login
 
+_LEAST_CIPHER = "service.submit.plaintextmincipher"
 
-def check_channels(root: ServerRoot, token: InternalToken | None) -> list[str]:
+
+def check_channels(
+    root: ServerRoot, token: InternalToken | None, configuration: Configuration | None = None
+) -> list[str]:
     """Return warnings. Raises `ConfigurationError`, or `ConfigurationProblems` for several."""
     table = load_channels(root)
     problems: list[ConfigurationError] = []
@@ -21,7 +26,15 @@ def check_channels(root: ServerRoot, token: InternalToken | None) -> list[str]:
         problems += _problems(root, channel, token)
     if problems:
         raise ConfigurationProblems(problems)
-    return advice(table, root.imta_cnf)
+    warnings = advice(table, root.imta_cnf)
+    submission = table.channel_of_port("submission")
+    lowered = configuration is not None and configuration.integer(_LEAST_CIPHER) == 0
+    if lowered and submission.tls_server is Demand.MUST:
+        warnings.append(
+            f"{_LEAST_CIPHER} is 0, but {submission.name} in {root.imta_cnf} demands TLS "
+            "(musttlsserver): no password is taken in clear"
+        )
+    return warnings
 
 
 def _problems(

@@ -81,7 +81,7 @@ def check_server_root(root: ServerRoot) -> Findings:
         findings.add(failure)
     token = _open_token(root, findings)
     _check_certmap(root, findings)
-    _check_channels(root, token, findings)
+    _check_channels(root, configuration, token, findings)
     _check_directory(root, configuration or Configuration.of({}), token, findings)
     if token is not None:
         with token:
@@ -111,9 +111,14 @@ def _check_certmap(root: ServerRoot, findings: Findings) -> None:
         findings.add(failure)
 
 
-def _check_channels(root: ServerRoot, token: InternalToken | None, findings: Findings) -> None:
+def _check_channels(
+    root: ServerRoot,
+    configuration: Configuration | None,
+    token: InternalToken | None,
+    findings: Findings,
+) -> None:
     try:
-        findings.warnings += check_channels(root, token)
+        findings.warnings += check_channels(root, token, configuration)
     except OperatorError as failure:
         findings.add(failure)
 

@@ -65,13 +65,17 @@ def trusted_authorities(token: CredentialSource) -> list[x509.Certificate]:
     ]
 
 
-def check_live(configuration: Configuration, token: CredentialSource) -> Iterator[LivePort]:
-    """Examine every port that speaks TLS, one after the other."""
+def check_live(
+    configuration: Configuration, token: CredentialSource, *, clear: Collection[str] = ()
+) -> Iterator[LivePort]:
+    """Examine every port that speaks TLS, one after the other; those named in `clear` do not."""
     contexts = ServiceContexts(_PROTOCOLS)
     contexts.load(configuration, token)
     for port in planned_ports(configuration):
         if not port.implicit_tls and (
-            port.service == "http" or not offers_starttls(configuration, port.service)
+            port.service == "http"
+            or port.name in clear
+            or not offers_starttls(configuration, port.service)
         ):
             continue
         if port.proxies is not None:

@@ -108,6 +108,14 @@ def test_clients_come_in_on_the_channel_of_their_port(tmp_path: Path) -> None:
     assert channels.channel_of_port("submissions").name == "tcp_submit"
 
 
+def test_ports_without_starttls_are_known(tmp_path: Path) -> None:
+    assert table(tmp_path, RULES).ports_in_clear() == frozenset()
+    text = RULES + CHANNELS.replace("tcp_local smtp mx maytls", "tcp_local smtp mx notls")
+    root = ServerRoot(tmp_path)
+    root.imta_cnf.write_text(text)
+    assert load_channels(root).ports_in_clear() == {"smtp"}
+
+
 @pytest.mark.parametrize(
     ("address", "channel"),
     [

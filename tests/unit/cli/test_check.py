@@ -68,7 +68,7 @@ def test_what_is_wrong_with_a_port_is_a_problem_and_advice_is_none(
     root.msg_conf.touch()
     found(monkeypatch)
     ports = [LivePort("imaps", None, (), ("no TLS 1.3",))]
-    monkeypatch.setattr("mailfront.server.live_check.check_live", lambda *_: ports)
+    monkeypatch.setattr("mailfront.server.live_check.check_live", lambda *_, **__: ports)
     assert main(["check", "--live", "--home", str(root.path)]) == 0
     assert capsys.readouterr().err == "imaps: advice: no TLS 1.3\nno problems found\n"
     ports.append(LivePort("pop3s", None, ("another certificate",)))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailfront.configuration.home import ServerRoot
+from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError, ConfigurationProblems
 from mailfront.server.channel_checking import check_channels
 
@@ -40,6 +41,13 @@ def test_a_login_must_be_readable_and_by_its_owner_alone(tmp_path: Path) -> None
     assert "secret" not in str(caught.value)
     credentials.chmod(0o600)
     check_channels(root, None)
+
+
+def test_an_option_that_has_no_effect_is_told(tmp_path: Path) -> None:
+    root = root_with(tmp_path, "maytls")
+    lowered = Configuration.of({"service.submit.plaintextmincipher": "0"})
+    assert "no password is taken in clear" in check_channels(root, None, lowered)[-1]
+    assert len(check_channels(root, None, Configuration.of({}))) == 1
 
 
 def test_a_mistake_in_the_file_is_raised(tmp_path: Path) -> None:
