@@ -2,9 +2,9 @@
 
 `python -m tests.multi_machine.clients FILE` reads who logs in where; then each line on standard
 input is answered by one of JSON: `start` lets them begin, `states` tells of every client, and
-`probe A B` whether a TLS session begun at address A is resumed at B. A client that loses its session
-goes to the next front end at once, as one does that has several addresses for a name, and offers
-the TLS session that it has.
+`probe A B` whether a TLS session begun at address A is resumed at B. A client that loses its
+session goes to the next front end at once, as one does that has several addresses for a name, and
+offers the TLS session that it has.
 """
 
 from __future__ import annotations
