@@ -19,7 +19,7 @@ async def test_what_arrived_comes_in_one_piece() -> None:
 
 async def test_a_reader_waits_for_the_first_octets() -> None:
     conversation = Conversation()
-    asyncio.get_running_loop().call_soon(conversation.data_received, memoryview(b"x"))
+    asyncio.get_running_loop().call_soon(conversation.data_received, b"x")
     assert await conversation.received() == b"x"
 
 
