@@ -7,7 +7,6 @@ from typing import Protocol
 
 from mailfront.front.login_channel import LoginChannel
 from mailfront.interfaces.authenticator import Refusal
-from mailfront.interfaces.backend import KICKED
 from mailfront.interfaces.credentials import ScramVerifier
 from mailfront.interfaces.forwarded_client import ForwardedClient
 from mailfront.protocol import sasl
@@ -115,4 +114,4 @@ class Farewell:
 
 TOO_SLOW = Farewell("Too long without a login", "login time-out")
 STOPPING = Farewell("Server is shutting down", "server stopping")
-KICKED_OUT = Farewell("An administrator ended this session", KICKED)
+KICKED_OUT = Farewell("An administrator ended this session", "ended by the administrator")
