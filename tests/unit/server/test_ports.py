@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import ConfigurationError
-from mailfront.server.ports import KINDS, check_distinct, offers_starttls, planned_ports
+from mailfront.listener.service_port import ServicePort
+from mailfront.server.ports import (
+    KINDS,
+    check_distinct,
+    offers_starttls,
+    own_places,
+    planned_ports,
+)
 
 
 def planned(**settings: str) -> dict[str, int]:
@@ -88,3 +98,18 @@ def test_a_port_to_which_no_load_balancer_may_connect_is_a_mistake() -> None:
     configuration = Configuration.of({"service.submit.proxyprotocol": "yes"})
     with pytest.raises(ConfigurationError, match=r"submit.proxyprotocol.*service.proxynetworks"):
         check_distinct(planned_ports(configuration))
+
+
+def test_our_own_places_are_addresses_by_port() -> None:
+    ports = cast(
+        list[ServicePort],
+        [
+            SimpleNamespace(bound_port=number, settings=SimpleNamespace(address=address))
+            for number, address in ((143, "10.0.0.1"), (143, "::1"), (993, "0.0.0.0"), (995, ""))
+        ],
+    )
+    assert own_places(ports) == {
+        143: frozenset({"10.0.0.1", "::1"}),
+        993: frozenset({""}),
+        995: frozenset({""}),
+    }

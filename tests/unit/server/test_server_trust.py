@@ -62,3 +62,25 @@ def test_without_a_check_anybody_is_believed(token: InternalToken) -> None:
     context = ServerTrust(token, check=False).context()
     assert context.verify_mode == ssl.CERT_NONE
     assert not context.check_hostname
+
+
+def test_a_certificate_that_cannot_be_presented_is_told_and_the_authorities_count(
+    token: InternalToken,
+) -> None:
+    trust = ServerTrust(token, presented="Front")
+    assert trusted(trust.context()) == {FIRST}
+    assert trust.problem.startswith("local.service.proxy.sslnicknames: ")
+
+
+def test_a_certificate_that_went_away_stays_in_use(token: InternalToken) -> None:
+    key, certificate = authority("Front")
+    with token.change() as step:
+        step.add(NewEntry("Front", (certificate,), key, TrustFlags.NONE))
+    trust = ServerTrust(token, presented="Front")
+    trust.context()
+    assert trust.problem == ""
+    with token.change() as step:
+        step.remove("Front")
+    trust.follow(token)
+    assert trust.problem
+    assert trusted(trust.context()) == {FIRST}
