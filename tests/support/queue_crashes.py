@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 
 SENDERS = 4
 # So that there are many kills among the messages.
-PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.02
 RETRY_OPTIONS = {"queue.firstretry": "1", "queue.longestretry": "2"}
 
 
@@ -110,7 +110,12 @@ class _Sender(threading.Thread):
 
 
 def run_campaign(
-    server: MailServer, receiver: MailReceiver, messages: int, *, most_seconds: float
+    server: MailServer,
+    receiver: MailReceiver,
+    messages: int,
+    *,
+    most_seconds: float,
+    longest_life: float = 1.0,
 ) -> Campaign:
     """Kill and start the server until so many messages are acknowledged or the time is over; then
     wait until all of them have arrived."""
@@ -122,7 +127,7 @@ def run_campaign(
     deadline = time.monotonic() + most_seconds
     try:
         while len(campaign.acknowledged) < messages and time.monotonic() < deadline:
-            time.sleep(random.uniform(0.05, 3.0))
+            time.sleep(random.uniform(0.05, longest_life))
             server.kill()
             campaign.kills += 1
             server.start()
@@ -148,7 +153,9 @@ def main() -> None:
         server = MailServer(directory / "root", RETRY_OPTIONS)
         begun = time.monotonic()
         try:
-            campaign = run_campaign(server, receiver, messages, most_seconds=seconds)
+            campaign = run_campaign(
+                server, receiver, messages, most_seconds=seconds, longest_life=3.0
+            )
             print(campaign, f"{time.monotonic() - begun:.0f} s", server.mailfront("queue", "list"))
         finally:
             with contextlib.suppress(AssertionError):
