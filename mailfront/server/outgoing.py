@@ -144,23 +144,6 @@ class OutgoingMail:
             found.append(self._standing.problem)
         return found + (self._queue.problems if self._queue is not None else [])
 
-    def resting(self) -> int:
-        """How many next hops were down at the last attempt."""
-        return len(self._scheduler.hops.resting) if self._scheduler is not None else 0
-
-    async def size(self) -> Answer:
-        """How much is in the queue, for the status."""
-        if self._queue is None:
-            return {}
-        size = await self._queue.size()
-        return {
-            "messages": size.messages,
-            "waiting": size.waiting,
-            "held": size.held,
-            "incoming": size.incoming,
-            "destinations_down": self.resting(),
-        }
-
     async def operate(self, text: str) -> Answer:
         """Do what `mailfront queue` asks for; return what was done, or `error`."""
         if self._queue is None or self._scheduler is None:
