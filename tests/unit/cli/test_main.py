@@ -21,6 +21,10 @@ SUBCOMMANDS = [
     "reload",
     "user",
     "certmap-test",
+    "queue",
+    "route",
+    "dkim",
+    "tlsa",
 ]
 
 
