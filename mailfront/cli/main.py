@@ -43,6 +43,8 @@ examples:
   mailfront status --home /srv/mail
   mailfront queue list --home /srv/mail      mail that waits to be sent, and why
   mailfront route ann@example.net --home /srv/mail  by which channel, to whom, with what TLS
+  mailfront dkim list --home /srv/mail       the keys that sign outgoing mail
+  mailfront tlsa --home /srv/mail            TLSA records (DANE) of the keys that are served
   mailfront doctor mail.example.org:993      what clients see of its TLS
 
 Certificates: msgcert --help. Options: configutil --help.
