@@ -75,7 +75,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         # The browser went away in the middle of its form.
         return error_page(request, 400)
     except BackendError as problem:
-        _log.warning("path=%s backend: %s", request.path, problem)
+        _log.warning("path=%s backend: %s", request.rel_url.raw_path, problem)
         if problem.temporary:
             return error_page(
                 request, 503, "The mail store does not answer. Try again in a moment."
@@ -83,7 +83,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_page(request, 404, "This folder or message does not exist any more.")
     except Exception:
         reference = secrets.token_hex(4)
-        _log.exception("reference=%s path=%s failed", reference, request.path)
+        _log.exception("reference=%s path=%s failed", reference, request.rel_url.raw_path)
         return error_page(request, 500, f"Something went wrong here. Reference: {reference}")
 
 

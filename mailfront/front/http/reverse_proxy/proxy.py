@@ -86,7 +86,9 @@ class ReverseProxy:
             if upload.refusal:
                 return _page(request, upload.refusal)
             if not failure.headers:
-                _log.warning("peer=%s path=%s %s", peer_of(request), request.path, failure)
+                _log.warning(
+                    "peer=%s path=%s %s", peer_of(request), request.rel_url.raw_path, failure
+                )
             refusal = response_headers(failure.headers, own_cookies=OWN_COOKIES)
             return _page(request, failure.status, refusal)
 
@@ -125,7 +127,7 @@ class ReverseProxy:
                 if request.transport is not None:
                     _log.warning(
                         "peer=%s path=%s the answer broke off: %s: %s",
-                        peer_of(request), request.path, type(failure).__name__, failure,
+                        peer_of(request), request.rel_url.raw_path, type(failure).__name__, failure,
                     )  # fmt: skip
                     request.transport.abort()
         return response
