@@ -219,3 +219,24 @@ def test_policies_are_kept_to_mail_is_signed_and_tls_reported(
     (bad,) = reports[MISFIT]["policies"]
     assert bad["summary"]["total-failure-session-count"] >= 1
     assert bad["failure-details"][0]["receiving-mx-hostname"] == f"other.{PLAIN}"
+
+
+def test_a_renewal_that_leaves_a_published_record_behind_is_warned_of(
+    new_server: NewServer,
+) -> None:
+    server = new_server({})
+    home = str(server.root.path)
+    server.set_option("service.hostname", f"mail.{SIGNED}")
+    name, _, rest = server.mailfront("tlsa").stdout.partition(". IN TLSA ")
+    published = f"{name}. TLSA {rest.partition(' ;')[0]}"
+    renewal = ["renew-selfsign-cert", "smtp-cert", "--home", home]
+    with DnssecSite({SIGNED: [published]}) as dns:
+        server.set_option("dns.servers", dns.resolver)
+        same = run_command("msgcert", *renewal)
+        assert (same.returncode, "TLSA" in same.stderr) == (0, False)
+        other = run_command("msgcert", *renewal, "--new-key")
+    assert other.returncode == 0
+    assert f"WARNING: smtp-cert: the TLSA record at _25._tcp.mail.{SIGNED}" in other.stderr
+    away = run_command("msgcert", *renewal, "--new-key")
+    assert away.returncode == 0
+    assert "is unknown" in away.stderr

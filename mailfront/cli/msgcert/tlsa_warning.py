@@ -51,15 +51,15 @@ def warn_about_tlsa(
 
 
 def _hosts(configuration: Configuration, former: x509.Certificate) -> list[str]:
-    """The names under which servers may know us."""
-    named = {name for name in names_of(former) if not name.startswith("*.")}
-    named.add((configuration.string("service.hostname") or machine_name()).lower())
+    """The names under which servers may know us, the likeliest first."""
+    named = [(configuration.string("service.hostname") or machine_name()).lower()]
+    named += sorted(name for name in names_of(former) if not name.startswith("*."))
     asks_own = bool(configuration.string("dns.servers"))
-    return sorted(
+    return [
         name
-        for name in named
+        for name in dict.fromkeys(named)
         if "." in name and (asks_own or name.rpartition(".")[2] not in _NOWHERE)
-    )[:_MOST_NAMES]
+    ][:_MOST_NAMES]
 
 
 async def _look(
@@ -69,21 +69,26 @@ async def _look(
     from mailfront.outgoing.published_tlsa import orphaned_records, tlsa_name
     from mailfront.server.sending import build_resolver
 
-    port = configuration.integer("service.smtp.port")
+    ports = dict.fromkeys((25, configuration.integer("service.smtp.port")))
+    unknown = ""
     try:
+        resolver = build_resolver(configuration)
         async with asyncio.timeout(SECONDS):
-            resolver = build_resolver(configuration)
-            for host in hosts:
-                for where in dict.fromkeys((25, port)):
-                    name = tlsa_name(host, where)
-                    for record in await orphaned_records(resolver, name, former, renewed):
-                        print_message(
-                            f"WARNING: {nickname}: the TLSA record at {name} names the former key, "
-                            f"and none the new one ({record}): servers that keep to DANE deliver "
-                            "nothing until `mailfront tlsa` is published"
-                        )
-    except (DnsUnavailableError, TimeoutError) as failure:
-        reason = str(failure) or "the DNS does not answer"
-        print_message(f"note: whether TLSA records name the former key is unknown: {reason}")
+            for name in (tlsa_name(host, port) for host in hosts for port in ports):
+                try:
+                    orphans = await orphaned_records(resolver, name, former, renewed)
+                except DnsUnavailableError as failure:
+                    unknown = unknown or str(failure)
+                    continue
+                for record in orphans:
+                    print_message(
+                        f"WARNING: {nickname}: the TLSA record at {name} names the former key, "
+                        f"and none the new one ({record}): servers that keep to DANE deliver "
+                        "nothing until `mailfront tlsa` is published"
+                    )
+    except TimeoutError:
+        unknown = unknown or "the DNS does not answer"
     except OperatorError as failure:
-        print_message(f"note: TLSA records were not looked up: {failure}")
+        unknown = str(failure)
+    if unknown:
+        print_message(f"note: whether TLSA records name the former key is unknown: {unknown}")
