@@ -19,11 +19,11 @@ class Demand(Enum):
 
 
 class Exchangers(Enum):
-    """How the hosts of a domain are found: MX records in order (`mx`), or in random order within
-    one preference (`randommx`), or only its addresses (`nomx`)."""
+    """How the hosts of a domain are found: by MX records (`mx`), in random order within one
+    preference as RFC 5321 section 5.1 demands (`randommx` says no more), or only its addresses
+    (`nomx`)."""
 
     MX = "mx"
-    RANDOM_MX = "randommx"
     NONE = "nomx"
 
 

@@ -93,7 +93,7 @@ _FLAGS: dict[str, dict[str, Value]] = {
     "mx": {"exchangers": Exchangers.MX},
     "defaultmx": {"exchangers": Exchangers.MX},
     "nonrandommx": {"exchangers": Exchangers.MX},
-    "randommx": {"exchangers": Exchangers.RANDOM_MX},
+    "randommx": {"exchangers": Exchangers.MX},
     "nomx": {"exchangers": Exchangers.NONE},
 }
 

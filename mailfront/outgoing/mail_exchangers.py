@@ -104,8 +104,6 @@ async def mail_exchangers(
         raise DestinationError(
             f"mail for {domain} loops back to this server", temporary=False, status="5.4.6"
         )
-    if channel.exchangers is Exchangers.RANDOM_MX:
-        random.shuffle(ordered)
     return MailExchangers(tuple(ordered[:MOST_HOSTS]), answer.authenticated)
 
 

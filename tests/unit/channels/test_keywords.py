@@ -53,7 +53,7 @@ def test_sasl_keywords_have_sides_too() -> None:
 def test_where_mail_goes_is_said_by_keywords() -> None:
     found = wishes("smtp randommx daemon Relay.Example.ORG port 587 maxjobs 3")
     assert found.sends
-    assert found.exchangers is Exchangers.RANDOM_MX
+    assert found.exchangers is Exchangers.MX
     assert (found.daemon, found.port, found.max_jobs) == ("relay.example.org", 587, 3)
 
 

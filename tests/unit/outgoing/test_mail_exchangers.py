@@ -46,14 +46,6 @@ async def test_equals_are_tried_in_any_order() -> None:
     assert seen == {("a.test", "b.test", "c.test"), ("b.test", "a.test", "c.test")}
 
 
-async def test_randommx_passes_over_preferences() -> None:
-    seen = {
-        (await exchangers("10 a.test.", "20 b.test.", exchangers_=Exchangers.RANDOM_MX))[0]
-        for _ in range(200)
-    }
-    assert seen == {"a.test", "b.test"}
-
-
 async def test_no_exchanger_is_tried_that_is_no_better_than_we() -> None:
     assert await exchangers("10 a.test.", "20 us.test.", "20 b.test.", "30 c.test.") == ("a.test",)
 
