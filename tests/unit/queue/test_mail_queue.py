@@ -169,7 +169,11 @@ async def test_ten_thousand_messages_cost_a_step_no_more_than_few(tmp_path: Path
             "SELECT id, 'a@two.example', '', '', 0, 'h', 1, 0, 1e12, 0, '', '', '', '' "
             "FROM messages WHERE id LIKE 'm%';"
         )
-        connection.set_progress_handler(lambda: steps.append(1) and None, 100)
+
+        def count_step() -> None:
+            steps.append(1)
+
+        connection.set_progress_handler(count_step, 100)
         busy = tuple(f"m{number}" for number in range(1, 11))
         marks = ", ".join("?" * len(busy))
         found = connection.execute(
