@@ -22,7 +22,7 @@ _NAME_OCTETS = 16
 _KEY_OCTETS = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class TicketKey:
     """A key: its name, which is in every ticket it sealed, and its two secrets (HMAC-SHA256 and
     AES-256). `born` is a time of the clock that `TicketKeys` was given."""

@@ -78,26 +78,25 @@ class _Secrets:
 
 
 class _Purpose:
-    """The keys as they are for tickets of one purpose: their names there, and their secrets, of
-    which those used last are at hand."""
+    """The keys as they are for tickets of one purpose: their names there, and their secrets, which
+    are forgotten with the key itself (nobody opens an old ticket later)."""
 
     def __init__(self, purpose: bytes) -> None:
         self._purpose = purpose
         mask = hashlib.sha256(b"mailfront ticket name\0" + purpose).digest()[:_NAME_OCTETS]
         self._mask = int.from_bytes(mask)
-        # One object, so that one assignment changes all of it: handshakes are in threads too.
-        self._last: tuple[TicketKey, _Secrets] | None = None
+        self._secrets: WeakKeyDictionary[TicketKey, _Secrets] = WeakKeyDictionary()
 
     def masked(self, name: bytes) -> bytes:
         """The name that a key has in tickets, and back again."""
         return (int.from_bytes(name) ^ self._mask).to_bytes(_NAME_OCTETS)
 
     def secrets_of(self, key: TicketKey) -> _Secrets:
-        """The key's secrets; those of the key before are forgotten."""
-        last = self._last
-        if last is None or last[0] is not key:
-            last = self._last = key, _Secrets(key, self._purpose)
-        return last[1]
+        """The key's secrets."""
+        secrets = self._secrets.get(key)
+        if secrets is None:
+            secrets = self._secrets[key] = _Secrets(key, self._purpose)
+        return secrets
 
 
 class _TicketLibrary:

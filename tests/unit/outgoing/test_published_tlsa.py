@@ -72,6 +72,8 @@ async def test_records_of_others_and_none_do_not_matter() -> None:
         f"3 0 2 {hashlib.sha512(certificate_der(FORMER.leaf)).hexdigest()}",
         f"3 1 0 {certificate_public_key_der(FORMER.leaf).hex()}",
     ],
+    # The key is another in each process.
+    ids=["SHA-256", "SHA-512", "whole key"],
 )
 async def test_every_form_of_record_is_known(text: str) -> None:
     assert len(await orphans(OTHER, text)) == 1
