@@ -16,11 +16,19 @@ from mailfront.cli.output import (
     print_table,
 )
 from mailfront.configuration.home import ServerRoot
-from mailfront.interfaces.status import PortStatus, ServerNamesStatus, ServerStatus
+from mailfront.interfaces.status import (
+    PortStatus,
+    QueueStatus,
+    ServerNamesStatus,
+    ServerStatus,
+)
 from mailfront.server.control import ask_server
 
 if TYPE_CHECKING:
     from mailfront.cli.subcommand import Subparsers
+
+
+_SHOWN_DESTINATIONS = 5
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -61,6 +69,8 @@ def run_status(arguments: argparse.Namespace) -> int:
         print_line("")
         if status.server_names is not None:
             print_line(_server_names(status.server_names))
+        if status.queue is not None:
+            print_line(_queue(status.queue))
         for line in _stapled(status):
             print_line(line)
         for line in _client_certificates(status):
@@ -130,6 +140,16 @@ def _server_names(names: ServerNamesStatus) -> str:
         f"by name (SNI): {names.certificates} more certificates, {names.names} names in all, "
         f"the first expires on {names.next_expiry:%Y-%m-%d}{told and f' ({told})'}"
     )
+
+
+def _queue(queue: QueueStatus) -> str:
+    """What waits to be sent to other servers."""
+    text = f"queue: {queue.messages} messages, {queue.waiting} recipients wait, {queue.held} held"
+    if not queue.unreachable:
+        return text
+    shown = ", ".join(queue.unreachable[:_SHOWN_DESTINATIONS])
+    more = len(queue.unreachable) - _SHOWN_DESTINATIONS
+    return f"{text}; unreachable: {shown}{f' and {more} more' if more > 0 else ''}"
 
 
 def _stapled(status: ServerStatus) -> Iterator[str]:

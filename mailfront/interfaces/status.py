@@ -70,6 +70,17 @@ class ServerNamesStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """The queue of mail to other servers, some seconds ago: how many messages, how many recipients
+    wait or are held, and which destinations could not be reached at the last attempt."""
+
+    messages: int
+    waiting: int
+    held: int
+    unreachable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServerStatus:
     """The whole server at one moment. `problems` are to be mended; `warnings` tell what was asked
     for and is dangerous or has no effect."""
@@ -84,6 +95,7 @@ class ServerStatus:
     certificates: tuple[CertificateStatus, ...] = ()
     warnings: tuple[str, ...] = ()
     server_names: ServerNamesStatus | None = None
+    queue: QueueStatus | None = None
 
     def as_json(self) -> dict[str, object]:
         """Plain values; times in ISO 8601, UTC."""
@@ -119,11 +131,13 @@ class ServerStatus:
             )
             for certificate in record["certificates"]
         )
-        names = record.get("server_names")
+        names, queue = record.get("server_names"), record.get("queue")
         return cls(
             **{
                 **record,
                 "server_names": names and _server_names(names),
+                "queue": queue
+                and QueueStatus(**{**queue, "unreachable": tuple(queue["unreachable"])}),
                 "ports": ports,
                 "started": started,
                 "problems": tuple(record["problems"]),

@@ -29,7 +29,7 @@ from mailfront.outgoing.hops import Hop, Hops
 from mailfront.outgoing.reporting import Reporter
 from mailfront.outgoing.retry import RetrySettings
 from mailfront.outgoing.routing import Routing
-from mailfront.queue.entry import QueuedMail, QueuedRecipient, RecipientUpdate
+from mailfront.queue.entry import QueuedMail, QueuedRecipient, QueueSize, RecipientUpdate
 from mailfront.queue.mail_queue import MailQueue
 
 # How long after another process accepted a message it is noticed at the latest.
@@ -76,6 +76,7 @@ class Scheduler:
         self._finished: set[str] = set()
         self._to_report = True
         self._next_look_at_age = 0.0
+        self.size = QueueSize(0, 0, 0)
         self._stopping = False
         self._loop_task: asyncio.Task[None] | None = None
 
@@ -157,6 +158,7 @@ class Scheduler:
         if now < self._next_look_at_age:
             return
         self._next_look_at_age = now + OVERDUE_SECONDS
+        self.size = await self._queue.size()
         retry = self._settings.retry
         while mails := await self._queue.overdue(now, _OVERDUE_BATCH):
             updates = [

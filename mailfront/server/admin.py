@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mailfront.interfaces.status import ServerNamesStatus, StatusSource
+from mailfront.interfaces.status import QueueStatus, ServerNamesStatus, StatusSource
 from mailfront.listener.sockets import bind
 
 LOOPBACK = "127.0.0.1"
@@ -110,6 +110,8 @@ class StatusCollector(Collector):
         found = [connections, outdated, served, expiry, stapled, events, problems]
         if status.server_names is not None:
             found += _server_names(status.server_names)
+        if status.queue is not None:
+            found += _queue(status.queue)
         return found
 
 
@@ -130,3 +132,19 @@ def _server_names(status: ServerNamesStatus) -> Iterable[Metric]:
     )
     expiry.add_metric([], status.next_expiry.timestamp())
     return states, expiry
+
+
+def _queue(status: QueueStatus) -> Iterable[Metric]:
+    messages = GaugeMetricFamily("mailfront_queue_messages", "Messages in the outgoing queue.")
+    messages.add_metric([], status.messages)
+    recipients = GaugeMetricFamily(
+        "mailfront_queue_recipients", "Their recipients, by state.", labels=["state"]
+    )
+    recipients.add_metric(["waiting"], status.waiting)
+    recipients.add_metric(["held"], status.held)
+    unreachable = GaugeMetricFamily(
+        "mailfront_queue_unreachable_destinations",
+        "Destinations that could not be reached at the last attempt.",
+    )
+    unreachable.add_metric([], len(status.unreachable))
+    return messages, recipients, unreachable

@@ -14,6 +14,7 @@ from mailfront.configuration.home import ServerRoot
 from mailfront.configuration.msg_conf import Configuration
 from mailfront.errors import BackendError, OperatorError
 from mailfront.interfaces.message_sink import MessageSink
+from mailfront.interfaces.status import QueueStatus
 from mailfront.interfaces.tasks import start_task
 from mailfront.keystore.internal_token import InternalToken
 from mailfront.keystore.records import Credentials
@@ -143,6 +144,14 @@ class OutgoingMail:
         if self._standing is not None and self._standing.problem:
             found.append(self._standing.problem)
         return found + (self._queue.problems if self._queue is not None else [])
+
+    def status(self) -> QueueStatus | None:
+        """What waits; None where another process delivers."""
+        if self._scheduler is None:
+            return None
+        size = self._scheduler.size
+        resting = tuple(sorted(hop.name for hop in self._scheduler.hops.resting))
+        return QueueStatus(size.messages + size.incoming, size.waiting, size.held, resting)
 
     async def operate(self, text: str) -> Answer:
         """Do what `mailfront queue` asks for; return what was done, or `error`."""

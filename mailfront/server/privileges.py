@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 
 from mailfront.errors import ConfigurationError
 
@@ -32,3 +33,10 @@ def drop_privileges(user_name: str) -> None:
     os.initgroups(user_name, user.pw_gid)
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
+
+
+def raise_file_limit() -> None:
+    """As many open files as the kernel allows: every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

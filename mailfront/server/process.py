@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -41,7 +40,7 @@ from mailfront.server.lock import ServerLock, require_no_server
 from mailfront.server.named_certificates import bounded, server_names_status
 from mailfront.server.notification import notify
 from mailfront.server.ports import own_places
-from mailfront.server.privileges import drop_privileges
+from mailfront.server.privileges import drop_privileges, raise_file_limit
 from mailfront.server.reload import Reloader
 from mailfront.server.server_trust import ServerTrust
 from mailfront.server.sharing import Sharing
@@ -131,7 +130,7 @@ def _serve_bound(
     link: WorkerLink | None = None,
 ) -> None:
     """Open the keystore and run the event loop."""
-    _raise_file_limit()
+    raise_file_limit()
     watch = KeystoreWatch(root.certificate_database)
     password = read_password(root.sslpassword_conf, INTERNAL_TOKEN)
     if warning := warning_about(password):
@@ -262,6 +261,7 @@ class _Server:
         self._upstreams.listens_on(own_places(self._ports))
         self._status.ports = self._ports
         if services.outgoing is not None:
+            self._status.queue = services.outgoing.status
             services.outgoing.sign_with(self._keystore.internal)
         if services.outgoing is not None and self._place.leads:
             services.outgoing.start(self._keystore.internal, self._keystore.credentials)
@@ -378,13 +378,8 @@ class _Server:
         problems += self._stapling.problems()
         problems += self._upstreams.problems()
         problems += self._sharing.problems()
-        if self._services is not None and self._services.directory.problem:
-            problems.append(self._services.directory.problem)
         if self._services is not None:
-            problems += self._services.logins.problems()
-            problems += self._services.channels.problems()
-        if self._services is not None and self._services.outgoing is not None:
-            problems += self._services.outgoing.problems()
+            problems += self._services.problems()
         waiting = self._reloader.waiting_for_restart()
         if waiting:
             problems.append("changed, but waiting for a restart: " + ", ".join(waiting))
@@ -398,10 +393,3 @@ class _Server:
         if self._services is not None:
             self._services.channels.look()
         return {"problems": self._problems()}
-
-
-def _raise_file_limit() -> None:
-    """As many open files as the kernel allows: every connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

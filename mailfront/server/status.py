@@ -10,6 +10,7 @@ from mailfront.configuration.msg_conf import Configuration
 from mailfront.interfaces.status import (
     CertificateStatus,
     PortStatus,
+    QueueStatus,
     ServerNamesStatus,
     ServerStatus,
 )
@@ -33,6 +34,7 @@ class StatusReport:
         self.ports: Sequence[ServicePort] = ()
         self.event_loop = ""
         self.server_names: ServerNamesStatus | None = None
+        self.queue: Callable[[], QueueStatus | None] = lambda: None
         self._configuration = configuration
         self._counters = counters
         self._problems = problems
@@ -53,6 +55,7 @@ class StatusReport:
             certificates=tuple(self._certificates()),
             warnings=tuple(self._warnings()),
             server_names=self.server_names,
+            queue=self.queue(),
         )
 
     def _port(self, port: ServicePort) -> PortStatus:

@@ -47,6 +47,7 @@ def merged(
         certificates=first.certificates if first else (),
         warnings=tuple(dict.fromkeys(warned)),
         server_names=first.server_names if first else None,
+        queue=next((status.queue for status in statuses if status.queue), None),
     )
 
 

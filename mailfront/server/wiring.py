@@ -218,6 +218,12 @@ class Services:
         webmail = self._web.app[SERVICES].sessions
         return await end_sessions(address, self.directory, self._ports, webmail)
 
+    def problems(self) -> list[str]:
+        """What is wrong with directory, logins, channels and outgoing mail, for the status."""
+        problems = [self.directory.problem] if self.directory.problem else []
+        problems += self.logins.problems() + self.channels.problems()
+        return problems + (self.outgoing.problems() if self.outgoing is not None else [])
+
     async def operate_queue(self, request: str) -> Answer:
         """Do what `mailfront queue` asks for."""
         if self.outgoing is None:

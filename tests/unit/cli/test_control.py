@@ -11,7 +11,7 @@ import pytest
 
 from mailfront.cli import control
 from mailfront.cli.main import main
-from mailfront.interfaces.status import CertificateStatus, PortStatus, ServerStatus
+from mailfront.interfaces.status import CertificateStatus, PortStatus, QueueStatus, ServerStatus
 
 NOW = datetime.now(UTC)
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -55,6 +55,32 @@ def test_the_status_is_a_table_of_ports(
     assert "(30 days)  AB:AB:AB:AB  3" in lines[3]
     assert "EXPIRED" in lines[4]
     assert lines[-1].startswith("mailfront 1.0, process 42, uvloop, since ")
+
+
+@pytest.mark.parametrize(
+    ("unreachable", "end"),
+    [
+        ((), "1 held"),
+        (
+            ("tcp_local a.test", "tcp_local b.test"),
+            "unreachable: tcp_local a.test, tcp_local b.test",
+        ),
+        (tuple("abcdefg"), "unreachable: a, b, c, d, e and 2 more"),
+    ],
+)
+def test_the_queue_has_a_line(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    unreachable: tuple[str, ...],
+    end: str,
+) -> None:
+    told = replace(status(), queue=QueueStatus(7, 9, 1, unreachable))
+    answering(monkeypatch, told.as_json())
+    assert main(["status", "--home", str(home)]) == 0
+    [line] = [each for each in capsys.readouterr().out.splitlines() if each.startswith("queue:")]
+    assert line.startswith("queue: 7 messages, 9 recipients wait, 1 held")
+    assert line.endswith(end)
 
 
 def test_stapled_responses_have_a_line_each(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailfront.interfaces.status import CertificateStatus, PortStatus, ServerStatus
+from mailfront.interfaces.status import CertificateStatus, PortStatus, QueueStatus, ServerStatus
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 CLEAR = PortStatus("http", "http", "*", 80, "none", "", "", None, 0)
@@ -29,6 +29,11 @@ def test_warnings_survive_too() -> None:
 def test_what_is_stapled_survives_too(until: datetime | None, problem: str) -> None:
     certificate = CertificateStatus("c", ("imap",), "AB", NOW, 3, False, until, problem)
     told = replace(STATUS, certificates=(certificate,))
+    assert ServerStatus.from_json(json.loads(json.dumps(told.as_json()))) == told
+
+
+def test_the_queue_survives_too() -> None:
+    told = replace(STATUS, queue=QueueStatus(3, 4, 1, ("tcp_local example.org",)))
     assert ServerStatus.from_json(json.loads(json.dumps(told.as_json()))) == told
 
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailfront.errors import ListenError
-from mailfront.interfaces.status import CertificateStatus, PortStatus, ServerStatus
+from mailfront.interfaces.status import CertificateStatus, PortStatus, QueueStatus, ServerStatus
 from mailfront.server.admin import AdminSite, bind_admin
 from tests.support.ports import free_ports
 
@@ -22,6 +22,7 @@ STATUS = ServerStatus(
     problems=("one",),
     counters={"imap.logins": 3},
     certificates=(CertificateStatus("c", ("imap", "pop"), "AA", EXPIRES, 39, False, STAPLED),),
+    queue=QueueStatus(5, 6, 2, ("tcp_local example.org",)),
 )  # fmt: skip
 
 
@@ -66,6 +67,10 @@ async def test_metrics_tell_connections_expiry_and_events() -> None:
     assert stapled == STAPLED.timestamp()
     assert samples["mailfront_events_total", "imap.logins"] == 3
     assert samples["mailfront_problems",] == 1
+    assert samples["mailfront_queue_messages",] == 5
+    assert samples["mailfront_queue_recipients", "waiting"] == 6
+    assert samples["mailfront_queue_recipients", "held"] == 2
+    assert samples["mailfront_queue_unreachable_destinations",] == 1
 
 
 def _get(url: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from mailfront.interfaces.status import PortStatus, ServerStatus
+from mailfront.interfaces.status import PortStatus, QueueStatus, ServerStatus
 from mailfront.server.status_merging import merged
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,6 +48,12 @@ def test_a_port_that_is_behind_at_one_worker_is_told_as_behind() -> None:
         [worker(port("imaps", 1)), worker(port("imaps", 1, "refused"))], pid=1, started=STARTED
     )
     assert [each.problem for each in whole.ports] == ["refused"]
+
+
+def test_the_queue_is_told_by_the_worker_that_delivers() -> None:
+    queue = QueueStatus(1, 1, 0)
+    workers = [worker(), replace(worker(), queue=queue)]
+    assert merged(workers, pid=1, started=STARTED).queue == queue
 
 
 def test_without_workers_there_is_a_status_all_the_same() -> None:
