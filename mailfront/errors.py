@@ -135,11 +135,15 @@ class StarttlsFault(Enum):
 
 
 class StarttlsError(PeerError):
-    """A server does not bring a client to TLS; `fault` is the closed enumeration of reasons."""
+    """A server does not bring a client to TLS; `fault` is the closed enumeration of reasons. Where
+    it refuses in SMTP, `refusal` is the code and the text."""
 
-    def __init__(self, fault: StarttlsFault, what: str) -> None:
+    def __init__(
+        self, fault: StarttlsFault, what: str, refusal: tuple[int, str] | None = None
+    ) -> None:
         super().__init__(what)
         self.fault = fault
+        self.refusal = refusal
 
 
 class TlsAnswerError(PeerError):
@@ -224,6 +228,15 @@ class UpstreamLoginError(PeerError):
 
 class UpstreamMailError(PeerError):
     """A server behind us does not speak SMTP as it must, or does not take what is asked of it."""
+
+
+class ClientRefusedError(PeerError):
+    """A server behind us refuses, with `code` and `lines`, the very client it was told of."""
+
+    def __init__(self, code: int, lines: tuple[str, ...]) -> None:
+        super().__init__(f"it refuses this client: {code} {lines[0][:200]}")
+        self.code = code
+        self.lines = lines
 
 
 class BackendError(MailfrontError):

@@ -101,14 +101,14 @@ class Dialogue:
     def _smtp_greeting(self, line: bytes) -> bytes:
         code, last, text = _smtp_reply(line)
         if code != 220:
-            raise StarttlsError(StarttlsFault.REFUSED, f"the greeting is {code}")
+            raise _refused(f"the greeting is {code}", code, text)
         self.greeting = self.greeting or text
         return self._ask_capabilities() if last else b""
 
     def _smtp_capabilities(self, line: bytes) -> bytes:
         code, last, text = _smtp_reply(line)
         if code != 250:
-            raise StarttlsError(StarttlsFault.REFUSED, f"EHLO is answered with {code}")
+            raise _refused(f"EHLO is answered with {code}", code, text)
         self._announced.append(text.upper())
         if not last:
             return b""
@@ -116,9 +116,9 @@ class Dialogue:
         return self._capabilities_known(self._announced[1:], "STARTTLS", b"STARTTLS\r\n")
 
     def _smtp_go_ahead(self, line: bytes) -> bytes:
-        code, last, _ = _smtp_reply(line)
+        code, last, text = _smtp_reply(line)
         if code != 220:
-            raise StarttlsError(StarttlsFault.REFUSED, f"STARTTLS is answered with {code}")
+            raise _refused(f"STARTTLS is answered with {code}", code, text)
         self.is_ready = last
         return b""
 
@@ -232,6 +232,11 @@ def _smtp_reply(line: bytes) -> tuple[int, bool, str]:
     if found is None:
         raise StarttlsError(StarttlsFault.MALFORMED, "not an SMTP reply")
     return int(found[1]), found[2] != b"-", _text(found[3] or b"")
+
+
+def _refused(what: str, code: int, text: str) -> StarttlsError:
+    refusal = (code, text) if 400 <= code < 600 else None
+    return StarttlsError(StarttlsFault.REFUSED, what, refusal)
 
 
 def _pop_ok(line: bytes) -> bool:

@@ -59,8 +59,11 @@ def submitter(server: MailServer, *, source: str = LOOPBACK) -> smtplib.SMTP_SSL
     return client
 
 
-def stranger(server: MailServer) -> smtplib.SMTP:
-    client = smtplib.SMTP(LOOPBACK, server.ports["smtp"], "mx.elsewhere.example", timeout=60)
+def stranger(server: MailServer, *, source: str = LOOPBACK) -> smtplib.SMTP:
+    client = smtplib.SMTP(
+        LOOPBACK, server.ports["smtp"], "mx.elsewhere.example", timeout=60,
+        source_address=(source, 0),
+    )  # fmt: skip
     client.ehlo()
     return client
 
@@ -316,6 +319,36 @@ def test_a_proxy_header_tells_the_client_too(new_server: NewServer) -> None:
             )  # fmt: skip
             assert sent.returncode == 0, sent.stdout
         assert "[127.0.0.84]" in postfix.log
+
+
+PROXY_HEADERS = "smtpd_authorized_xclient_hosts =\nsmtpd_upstream_proxy_protocol = haproxy\n"
+JUDGED_AT_ONCE = "smtpd_delay_reject = no\n"
+
+
+@pytest.mark.parametrize(
+    ("ending", "judging"),
+    [
+        ("?proxy=v2", PROXY_HEADERS + JUDGED_AT_ONCE + "smtpd_client_restrictions ="),
+        ("", JUDGED_AT_ONCE + "smtpd_helo_restrictions ="),
+    ],
+    ids=["PROXY", "XCLIENT"],
+)
+def test_a_client_that_the_upstream_refuses_keeps_nobody_else_from_it(
+    new_server: NewServer, ending: str, judging: str
+) -> None:
+    extra = f"{judging} check_client_access inline:{{127.0.0.66=REJECT}}\n"
+    with Postfix(extra=extra) as postfix:
+        url = f"smtp://{LOOPBACK}:{postfix.port}{ending}"
+        server = new_server({"service.imta.upstream": url})
+        server.choose_ports()
+        with server:
+            for _ in range(3):
+                refused = stranger(server, source="127.0.0.66")
+                code, text = refused.mail(STRANGER)
+                assert (code, b"Access denied" in text) == (554, True)
+                client = stranger(server)
+                assert client.mail(STRANGER)[0] == 250
+            assert "can be reached" not in server.log
 
 
 @pytest.mark.parametrize("way", ["smtp", "smtps"])

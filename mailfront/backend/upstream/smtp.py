@@ -22,7 +22,7 @@ from mailfront.backend.upstream.balance import Balance
 from mailfront.backend.upstream.connecting import Connector, told
 from mailfront.backend.upstream.smtp_channel import SmtpChannel
 from mailfront.configuration.upstream_list import Upstream
-from mailfront.errors import BackendError, PeerError, UpstreamMailError
+from mailfront.errors import BackendError, ClientRefusedError, PeerError, UpstreamMailError
 from mailfront.interfaces.mail_relay import (
     RelayAnswer,
     RelayClient,
@@ -31,6 +31,7 @@ from mailfront.interfaces.mail_relay import (
     RelayOffer,
 )
 from mailfront.interfaces.message_sink import RecipientOptions
+from mailfront.interfaces.tasks import start_task
 from mailfront.protocol.proxy_header import names_client
 from mailfront.protocol.upstream_smtp import replies
 from mailfront.protocol.upstream_smtp.commands import (
@@ -53,6 +54,8 @@ BLOCK_TIMEOUT = 180.0
 END_TIMEOUT = 600.0
 # What a server offers is asked again after this time, if no mail has told before.
 OFFER_LASTS = 300.0
+# EHLO waits so long for servers of which nothing is known yet.
+OFFER_TIMEOUT = 10.0
 
 _NO_OPTIONS = RecipientOptions()
 _CLOSING = 421
@@ -84,19 +87,19 @@ class SmtpRelay:
         self._our_name = our_name
         self._judges_addresses = judges_addresses
         self._known: dict[Upstream, tuple[float, Capabilities]] = {}
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
 
     async def offer(self) -> RelayOffer:
-        """Part of `MailRelay`: what all have that are known; asked first if none is known lately.
+        """Part of `MailRelay`: what all have that are known; one is asked if none is known lately,
+        once for all who wait, and nobody waits for long, or where something was known before.
 
-        Where none answers, MAIL will not succeed either, and what was known before stands.
+        Where none answers, MAIL will not succeed either.
         """
-        async with self._asking:
-            if not any(until > time.monotonic() for until, _ in self._known.values()):
-                with contextlib.suppress(BackendError):
-                    channel = await self.open(None)
-                    self._balance.ended(channel.upstream)
-                    channel.leave()
+        if not any(until > time.monotonic() for until, _ in self._known.values()):
+            if self._asking is None or self._asking.done():
+                self._asking = start_task(self._ask(), name="what upstreams offer")
+            if not self._known:
+                await asyncio.wait((self._asking,), timeout=OFFER_TIMEOUT)
         known = [capabilities for _, capabilities in self._known.values()]
         limits = [each.size_limit - TRACE_ALLOWANCE for each in known if each.size_limit]
         return RelayOffer(
@@ -114,11 +117,21 @@ class SmtpRelay:
     async def open(self, client: RelayClient | None) -> SmtpChannel:
         """Return a channel to the best server that serves us, counted as a session of it.
 
-        Raises `BackendError` if there is none.
+        Raises `BackendError` if there is none, and `ClientRefusedError`: any stranger can bring
+        that about, so it never counts against the server. As it may be the server's trouble after
+        all, one that is temporary is final only if no other server takes the client.
         """
+        put_off: ClientRefusedError | None = None
         for upstream in self._balance.candidates(time.monotonic()):
             try:
                 channel = await self.examine(upstream, client)
+            except ClientRefusedError as refusal:
+                peer = client.peer if client is not None else ""
+                _log.info("upstream=%s peer=%s %s", upstream, peer, refusal)
+                if refusal.code >= 500:
+                    raise
+                put_off = put_off or refusal
+                continue
             except (OSError, PeerError) as failure:
                 problem = told(failure)
                 # That a client has no address is not the server's fault.
@@ -128,6 +141,8 @@ class SmtpRelay:
                 continue
             self._balance.began(upstream)
             return channel
+        if put_off is not None:
+            raise put_off
         raise BackendError("no upstream can be reached", temporary=True)
 
     async def examine(self, upstream: Upstream, client: RelayClient | None = None) -> SmtpChannel:
@@ -148,6 +163,12 @@ class SmtpRelay:
     def problems(self) -> list[str]:
         """What is wrong with servers, for the status."""
         return self._balance.problems()
+
+    async def _ask(self) -> None:
+        with contextlib.suppress(BackendError):
+            channel = await self.open(None)
+            self._balance.ended(channel.upstream)
+            channel.leave()
 
     def _require_addresses(
         self, upstream: Upstream, attributes: frozenset[str], client: RelayClient | None
@@ -185,12 +206,11 @@ class _Conversation:
         answer = await self._mail_again(mail) if self._channel is not None else None
         if answer is None:
             with self._loss("MAIL"):
-                self._channel = await self._relay.open(self._client)
-                refusal = self._channel.opening.refusal
-                answer = refusal or await self._mail(self._channel, mail)
-                answer = self._judged(answer, 250)
-            if refusal is not None:
-                self.drop()
+                try:
+                    self._channel = await self._relay.open(self._client)
+                except ClientRefusedError as refusal:
+                    return self._judged(RelayAnswer(refusal.code, refusal.lines))
+                answer = self._judged(await self._mail(self._channel, mail), 250)
         self._under_way = answer.accepts
         return answer
 

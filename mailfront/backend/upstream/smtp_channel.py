@@ -11,16 +11,17 @@ import asyncio
 from mailfront.backend.upstream.connecting import Connector, UpstreamConnection
 from mailfront.backend.upstream.relay import HIGH_WATER, LOW_WATER
 from mailfront.configuration.upstream_list import Upstream
-from mailfront.errors import UpstreamMailError
+from mailfront.errors import ClientRefusedError, StarttlsError, UpstreamMailError
 from mailfront.interfaces.mail_relay import RelayAnswer, RelayClient
 from mailfront.interfaces.peer import Peer
-from mailfront.protocol.proxy_header import build_header
+from mailfront.protocol.proxy_header import build_header, names_client
 from mailfront.protocol.upstream_smtp.commands import QUIT
 from mailfront.protocol.upstream_smtp.opening import Opening
-from mailfront.protocol.upstream_smtp.replies import ReplyReader
+from mailfront.protocol.upstream_smtp.replies import ReplyReader, printable
 
 # A PROXY header without a client says LOCAL.
 _NOBODY = Peer("", 0, "", 0)
+_PUT_OFF = 451
 
 
 class SmtpChannel:
@@ -41,12 +42,21 @@ class SmtpChannel:
     ) -> SmtpChannel:
         """Connect and say who we are, and who `client` is; without one, only ask what is offered.
 
-        `opening.refusal` may hold the server's refusal of this client.
+        Raises `ClientRefusedError` if the server, told who the client is, does not serve it.
         """
         peer, tls = (client.peer, client.tls) if client is not None else (_NOBODY, None)
-        connection = await connector.open(upstream, build_header(peer, tls))
+        named = upstream.proxy_header and names_client(peer)
+        try:
+            connection = await connector.open(upstream, build_header(peer, tls))
+        except StarttlsError as failure:
+            if not named or failure.refusal is None:
+                raise
+            # Said in clear, by whomever: no reason to give a message up for good.
+            raise ClientRefusedError(_PUT_OFF, (printable(failure.refusal[1]),)) from failure
         delivers = upstream.protocol == "lmtp"
-        opening = Opening(our_name, client, greeted=connection.greeted, delivers=delivers)
+        opening = Opening(
+            our_name, client, greeted=connection.greeted, delivers=delivers, named=named
+        )
         channel = cls(connection, opening)
         try:
             async with asyncio.timeout(connector.timeout):
@@ -54,6 +64,9 @@ class SmtpChannel:
         except BaseException:
             channel.abort()
             raise
+        if (refusal := opening.refusal) is not None:
+            channel.leave()
+            raise ClientRefusedError(refusal.code, refusal.lines)
         connector.remember(connection)
         return channel
 

@@ -32,9 +32,10 @@ _EVERYTHING = RelayOffer()
 
 
 def size_limit(settings: SmtpSettings, offer: RelayOffer) -> int:
-    """How large a message may be: our limit, or the one of the server behind us."""
+    """How large a message may be: our limit, or the one of the server behind us. Never 0, which
+    would tell that there is no limit (RFC 1870 section 4)."""
     behind = offer.size_limit
-    return settings.size_limit if behind is None else min(settings.size_limit, behind)
+    return settings.size_limit if behind is None else max(min(settings.size_limit, behind), 1)
 
 
 @lru_cache(maxsize=64)

@@ -99,9 +99,11 @@ def xclient_commands(attributes: dict[str, str]) -> Iterator[str]:
 
 class Opening:
     """One opening. `greeted` tells that the greeting was read; `client` is None where the server
-    is only asked what it can do. `delivers` tells that it speaks LMTP.
+    is only asked what it can do. `delivers` tells that it speaks LMTP, `named` that a PROXY header
+    told it who the client is.
 
-    With `is_ready`, `refusal` is the server's refusal of this very client, or None. `attributes`
+    With `is_ready`, `refusal` is the server's refusal of this very client, or None: once the client
+    was named, what the server does not grant it does not grant that client. `attributes`
     are those of XCLIENT that the server offers to us; in the client's own session there are none.
     """
 
@@ -112,11 +114,13 @@ class Opening:
         *,
         greeted: bool = False,
         delivers: bool = False,
+        named: bool = False,
     ) -> None:
         self._hello = "LHLO" if delivers else "EHLO"
         self._our_name = our_name
         self._client = client
         self._greeted = greeted
+        self._named = named
         self._asked_capabilities = False
         self._introductions: list[str] | None = None
         self.attributes: frozenset[str] = frozenset()
@@ -138,24 +142,26 @@ class Opening:
         if not self._greeted:
             self._greeted = True
             if answer.code != 220:
-                raise UpstreamMailError(f"it greets with {told(answer)}")
+                return self._refused(answer, "greets with")
             return self._ehlo()
         if self._asked_capabilities:
             self._asked_capabilities = False
             if answer.code != 250:
-                raise UpstreamMailError(f"it answers {self._hello} with {told(answer)}")
+                return self._refused(answer, f"answers {self._hello} with")
             self.capabilities = capabilities_of(answer)
             return self._introduce()
         if answer.code != 220:
-            # The session that begins anew is the client's: its refusal is for the client.
-            if 400 <= answer.code < 600:
-                self.refusal, self.is_ready = answer, True
-                return b""
-            raise UpstreamMailError(f"it answers XCLIENT with {told(answer)}")
+            return self._refused(answer, "answers XCLIENT with")
         if self._introductions:
             return self._introduce()
         # What this EHLO says counts more than XCLIENT's HELO, in Postfix at least.
         return self._ehlo(self._client.hello if self._client is not None else "")
+
+    def _refused(self, answer: RelayAnswer, what: str) -> bytes:
+        if not self._named or not 400 <= answer.code < 600:
+            raise UpstreamMailError(f"it {what} {told(answer)}")
+        self.refusal, self.is_ready = answer, True
+        return b""
 
     def _ehlo(self, name: str = "") -> bytes:
         self._asked_capabilities = True
@@ -167,6 +173,7 @@ class Opening:
         if not self._introductions:
             self.is_ready = True
             return b""
+        self._named = True
         return f"{self._introductions.pop(0)}\r\n".encode("ascii")
 
     def _introduction(self) -> list[str]:

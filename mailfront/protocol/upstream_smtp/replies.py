@@ -53,7 +53,7 @@ class ReplyReader:
             if len(self._lines) >= MOST_LINES:
                 raise UpstreamMailError(f"a reply of more than {MOST_LINES} lines")
             self._code = code
-            self._lines.append(_UNPRINTABLE.sub("?", (found[3] or b"").decode("utf-8", "replace")))
+            self._lines.append(printable((found[3] or b"").decode("utf-8", "replace")))
             if found[2] != b"-":
                 answer = RelayAnswer(code, tuple(self._lines))
                 self._lines.clear()
@@ -65,6 +65,11 @@ class ReplyReader:
             return self._buffer.next_line(LONGEST_LINE)
         except LineTooLongError:
             raise UpstreamMailError(f"a line of more than {LONGEST_LINE} octets") from None
+
+
+def printable(text: str) -> str:
+    """The text of a line, as a `RelayAnswer` has it."""
+    return _UNPRINTABLE.sub("?", text)
 
 
 def passed_on(answer: RelayAnswer) -> RelayAnswer:

@@ -68,6 +68,16 @@ def test_a_server_that_offers_it_leads_to_the_handshake(protocol: StarttlsProtoc
     assert dialogue.capabilities == CAPABILITIES[protocol]
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_what_an_smtp_server_refuses_with_is_told(steps: int) -> None:
+    with pytest.raises(StarttlsError) as caught:
+        after(SMTP, steps).feed(b"421 4.7.0 too many connections\r\n")
+    assert caught.value.refusal == (421, "4.7.0 too many connections")
+    with pytest.raises(StarttlsError) as caught:
+        after(SMTP, steps).feed(b"354 what\r\n")
+    assert caught.value.refusal is None
+
+
 @every_protocol
 def test_it_does_not_matter_how_the_octets_arrive(protocol: StarttlsProtocol) -> None:
     dialogue = Dialogue(protocol)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailfront.backend.upstream import smtp
 from mailfront.backend.upstream.connecting import Connector, UpstreamConnection
 from mailfront.backend.upstream.smtp import SmtpRelay
 from mailfront.configuration.upstream_list import Upstream, parse_upstreams
@@ -17,6 +18,7 @@ from mailfront.errors import BackendError
 from mailfront.interfaces.mail_relay import RelayAnswer, RelayClient, RelayedMail, RelayOffer
 from mailfront.interfaces.message_sink import MailOptions
 from mailfront.interfaces.peer import Peer
+from mailfront.protocol.starttls_client import Dialogue, StarttlsProtocol
 from mailfront.tls.client_transport import ClientTransport
 from mailfront.tls.conversation import Conversation
 
@@ -346,6 +348,101 @@ async def test_the_refusal_of_a_client_is_its_answer_to_mail() -> None:
     assert await conversation.mail(MAIL) == RelayAnswer(554, ("5.7.1 on a list",))
     with pytest.raises(BackendError):
         await conversation.recipient("b@example.test")
+
+
+EVIL = RelayClient(Peer("192.0.2.66", 1, "192.0.2.1", 25), None, "evil.example", extended=True)
+TWO = "smtp://127.0.0.1?proxy=v2,smtp://127.0.0.2?proxy=v2"
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        ({b"": b"421 4.7.0 too many connections\r\n"}, 451),
+        ({b"": b"554 5.7.1 on a list\r\n"}, 554),
+        ({b"EHLO": b"450 4.7.1 later\r\n"}, 450),
+    ],
+)
+async def test_a_client_that_a_proxy_header_named_takes_no_server_out_of_use(
+    answers: dict[bytes, bytes | None], code: int
+) -> None:
+    refusals = 1 if code >= 500 else 2
+    behind = relay(Servers(*[answers] * refusals), TWO)
+    conversation = behind.conversation(EVIL)
+    assert (await conversation.mail(MAIL)).code == code
+    with pytest.raises(BackendError):
+        await conversation.recipient("b@example.test")
+    assert behind.problems() == []
+    assert (await behind.conversation(CLIENT).mail(MAIL)).accepts
+    # What was told to that client is not what EHLO promises to others.
+    assert (await behind.offer()).eight_bit
+
+
+async def test_a_client_that_one_server_puts_off_may_go_to_another() -> None:
+    servers = Servers({b"": b"421 4.3.2 shutting down\r\n"}, {})
+    behind = relay(servers, TWO)
+    assert (await behind.conversation(CLIENT).mail(MAIL)).accepts
+    assert [server.closed for server in servers.opened] == [True, False]
+
+
+async def test_a_greeting_behind_a_header_that_names_nobody_is_the_servers_fault() -> None:
+    behind = relay(Servers({b"": b"421 4.3.2 shutting down\r\n"}), "smtp://127.0.0.1?proxy=v2")
+    await behind.offer()
+    assert behind.problems() == ["upstream 127.0.0.1:25: it greets with 421 4.3.2 shutting down"]
+
+
+class RefusesTls(Connector):
+    """Refuses each connection before TLS."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: pytest.fail("no TLS here"), timeout=5)
+
+    async def open(self, upstream: Upstream, header: bytes = b"") -> UpstreamConnection:
+        Dialogue(StarttlsProtocol.SMTP).feed(b"554 5.7.1 on a list \xc3\xbc\r\n")
+        pytest.fail("it refuses")
+
+
+async def test_before_starttls_too_a_named_client_is_refused_and_the_server_is_not_at_fault() -> (
+    None
+):
+    behind = relay(RefusesTls(), TWO)
+    refusal = await behind.conversation(EVIL).mail(MAIL)
+    # It was said in clear: never for good.
+    assert refusal == RelayAnswer(451, ("4.0.0 5.7.1 on a list ?",))
+    assert behind.problems() == []
+    await behind.offer()
+    assert len(behind.problems()) == 2
+
+
+class Silent(Connector):
+    """Never answers."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: pytest.fail("no TLS here"), timeout=5)
+        self.asked = 0
+
+    async def open(self, upstream: Upstream, header: bytes = b"") -> UpstreamConnection:
+        self.asked += 1
+        await asyncio.Event().wait()
+        pytest.fail("it never answers")
+
+
+async def test_servers_that_do_not_answer_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "OFFER_TIMEOUT", 0.01)
+    silent = Silent()
+    behind = relay(silent)
+    assert await asyncio.gather(*[behind.offer() for _ in range(20)]) == [RelayOffer()] * 20
+    assert silent.asked == 1
+
+
+async def test_what_was_known_before_is_offered_while_a_server_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(smtp, "OFFER_LASTS", 0.0)
+    behind = relay(Servers(ehlo("SIZE 12048", "XCLIENT ADDR")))
+    assert (await behind.offer()).size_limit == 10_000
+    assert (await behind.offer()).size_limit == 10_000
+    while (await behind.offer()).size_limit == 10_000:
+        await asyncio.sleep(0)
 
 
 def ehlo(*words: str) -> dict[bytes, bytes | None]:

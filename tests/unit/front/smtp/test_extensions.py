@@ -11,6 +11,7 @@ import pytest
 from mailfront.front.login_policy import LoginPolicy
 from mailfront.front.smtp import Role, SmtpSettings
 from mailfront.front.smtp.extensions import ehlo_response
+from mailfront.interfaces.mail_relay import RelayOffer
 from mailfront.interfaces.peer import TlsFacts
 from tests.support.smtp_session import ALICE, BOB, PASSWORD, TLS, SmtpConversation, code_of
 
@@ -210,3 +211,12 @@ async def test_no_password_is_logged_at_any_level(caplog: pytest.LogCaptureFixtu
     await client.say(PLAIN, encoded(PASSWORD))
     for secret in (PASSWORD, PLAIN, encoded(PASSWORD)):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(("behind", "told"), [(0, 1), (5, 5), (None, 1000)])
+def test_ehlo_never_tells_a_size_of_0_which_would_be_no_limit(
+    behind: int | None, told: int
+) -> None:
+    settings = SmtpSettings(hostname="front.example.test", size_limit=1000)
+    offer = RelayOffer(size_limit=behind)
+    assert b"SIZE %d\r\n" % told in ehlo_response(settings, tls=False, mechanisms=(), offer=offer)

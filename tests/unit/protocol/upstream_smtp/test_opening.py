@@ -81,6 +81,27 @@ def test_a_refusal_of_the_client_is_for_the_client(code: int) -> None:
     assert opening.is_ready
 
 
+@pytest.mark.parametrize("code", [421, 450, 501, 554])
+@pytest.mark.parametrize(
+    ("named", "before"),
+    [(True, ()), (True, (GREETING,)), (False, (GREETING, TRUSTING, GREETING))],
+)
+def test_once_the_client_was_named_greeting_and_ehlo_refuse_it_alone(
+    named: bool, before: tuple[RelayAnswer, ...], code: int
+) -> None:
+    opening = Opening("front.example.test", CLIENT, named=named)
+    for answer in before:
+        opening.take(answer)
+    assert opening.take(RelayAnswer(code, ("blocked",))) == b""
+    assert opening.refusal == RelayAnswer(code, ("blocked",))
+    assert opening.is_ready
+
+
+def test_what_is_no_refusal_is_the_servers_fault_whoever_was_named() -> None:
+    with pytest.raises(UpstreamMailError):
+        Opening("front.example.test", CLIENT, named=True).take(RelayAnswer(250, ("what",)))
+
+
 @pytest.mark.parametrize(
     "answers",
     [
@@ -88,7 +109,7 @@ def test_a_refusal_of_the_client_is_for_the_client(code: int) -> None:
         (RelayAnswer(250, ("what",)),),
         (GREETING, RelayAnswer(502, ("no EHLO",))),
         (GREETING, TRUSTING, RelayAnswer(250, ("fine",))),
-        (GREETING, TRUSTING, GREETING, RelayAnswer(421, ("bye",))),
+        (GREETING, TRUSTING, GREETING, RelayAnswer(354, ("what",))),
     ],
 )
 def test_a_server_that_does_not_serve_us_ends_it(answers: tuple[RelayAnswer, ...]) -> None:
@@ -139,5 +160,9 @@ def test_lmtp_begins_with_lhlo_and_so_does_the_session_of_the_client() -> None:
     assert opening.take(GREETING) == b"LHLO front.example.test\r\n"
     assert opening.take(TRUSTING).startswith(b"XCLIENT ")
     assert opening.take(GREETING) == b"LHLO laptop.example\r\n"
+    opening.take(RelayAnswer(500, ("what",)))
+    assert opening.refusal is not None
+    unnamed = Opening("front.example.test", CLIENT, delivers=True)
+    unnamed.take(GREETING)
     with pytest.raises(UpstreamMailError, match="LHLO"):
-        opening.take(RelayAnswer(500, ("what",)))
+        unnamed.take(RelayAnswer(500, ("what",)))
