@@ -2,7 +2,8 @@
 
 Takes any `Backend` and implements it. Only logins over TLS count, since whoever reads a password on
 the way could else relay with it; and none of an administrator as somebody else, for that comes from
-another server's address.
+another server's address; and none that a front end passes on, for it does not tell whether its
+client used TLS.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class LoginNoting:
     def serve(self, session: AuthenticatedSession) -> Coroutine[Any, Any, str]:
         """Part of `Backend`."""
         identity = session.identity
-        if session.tls is not None and not identity.acting:
+        if session.tls is not None and not (identity.acting or session.is_forwarded):
             self._recent.note(session.peer.address, identity.user, identity.addresses)
         # No frame of ours stays for as long as the session.
         return self._backend.serve(session)

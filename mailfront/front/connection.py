@@ -161,6 +161,8 @@ class FrontConnection(asyncio.Protocol):
 
     def _tls_established(self, facts: TlsFacts) -> None:
         assert self._transport is not None
+        # Like all that was said in clear (RFC 9051 section 11.1, RFC 2595 section 4).
+        self._told = NOTHING_TOLD
         self._perform(self._state.tls_established(self._channel(self._transport)))
 
     async def _log_in(self, transport: UpgradableTransport, ask: Ask | AskForHolder) -> None:
@@ -243,6 +245,7 @@ class FrontConnection(asyncio.Protocol):
             token=token,
             time_to_live=told.time_to_live,
             session_id=session_id,
+            is_forwarded=bool(told.address),
         )
 
     async def _serve(self, transport: UpgradableTransport, session: AuthenticatedSession) -> None:

@@ -29,6 +29,8 @@ class AuthenticatedSession:
     may want it, and `token` their access token, if that let them in. A backend sets both to None
     as soon as it has no use for them. `time_to_live` says to how many more servers the session may
     be handed on (None: nobody has told); `session_id` names it in the logs of all of them.
+    `is_forwarded` says that a front end told whose session it is: `peer` is the client, and `tls`
+    is that of the front end's connection.
     """
 
     transport: asyncio.Transport
@@ -42,6 +44,7 @@ class AuthenticatedSession:
     token: Secret | None = None
     time_to_live: int | None = None
     session_id: str = ""
+    is_forwarded: bool = False
 
 
 class Backend(Protocol):

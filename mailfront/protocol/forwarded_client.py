@@ -22,6 +22,8 @@ _ID = {
 }
 _XCLIENT = {b"ADDR": "address", b"PORT": "port", b"SESSION": "session", b"TTL": "ttl"}
 _NUMBER = re.compile(rb"[0-9]{1,5}")
+# No zone (`%…`): it may hold any character, and means nothing on another machine.
+_ADDRESS = re.compile(rb"[0-9A-Fa-f:.]{2,45}")
 _SESSION = re.compile(rb"[!-~]{1,64}")
 
 
@@ -53,6 +55,8 @@ def _client(found: Mapping[str, bytes]) -> ForwardedClient:
 
 
 def _address(text: bytes) -> str:
+    if _ADDRESS.fullmatch(text) is None:
+        return ""
     try:
         return str(ipaddress.ip_address(text.decode("ascii")))
     except ValueError:

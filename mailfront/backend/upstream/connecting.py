@@ -43,12 +43,14 @@ _Resolved = tuple[float, Sequence[aiohappyeyeballs.AddrInfoType]]
 
 @dataclass(slots=True)
 class UpstreamConnection:
-    """A connection on which the login may begin; `greeting` if it was read already."""
+    """A connection on which the login may begin; `greeting` if it was read already, `has_spoken` if
+    it has said anything."""
 
     upstream: Upstream
     transport: ClientTransport
     conversation: Conversation
     greeting: str | None
+    has_spoken: bool = False
 
     @property
     def greeted(self) -> bool:
@@ -113,7 +115,7 @@ class Connector:
         except BaseException:
             transport.abort()
             raise
-        return UpstreamConnection(upstream, transport, conversation, greeting)
+        return UpstreamConnection(upstream, transport, conversation, greeting, greeting is not None)
 
     async def _connect(
         self, loop: asyncio.AbstractEventLoop, upstream: Upstream, transport: ClientTransport

@@ -121,8 +121,9 @@ class UpstreamBackend:
     async def _hand_over(
         self, session: AuthenticatedSession, balance: Balance
     ) -> tuple[UpstreamConnection, LoggedIn]:
-        """One that takes the connection and then says nothing is as good as down: then a second
-        one is tried. A refusal is a refusal."""
+        """One that takes the connection and then says nothing at all is as good as down: then a
+        second one is tried. What one that has greeted does not answer is this login alone, which
+        may be the mailbox's fault: no user may take a server from the others."""
         client = ClientFacts(session.peer, _time_to_live(session), session.session_id)
         silent: list[Upstream] = []
         while True:
@@ -137,9 +138,10 @@ class UpstreamBackend:
                 if not isinstance(failure, PeerGoneError | TimeoutError):
                     raise
                 problem = f"login: {told(failure)}"
-                balance.failed(upstream, problem, time.monotonic())
                 self._tell(session, upstream, problem)
-                if silent:
+                if not connection.has_spoken:
+                    balance.failed(upstream, problem, time.monotonic())
+                if connection.has_spoken or silent:
                     raise BackendError("the upstream's login failed", temporary=True) from failure
                 silent.append(upstream)
 
@@ -154,7 +156,9 @@ class UpstreamBackend:
                 if login.first:
                     connection.transport.write(login.first)
                 while True:
-                    outcome = login.feed(await connection.conversation.received())
+                    received = await connection.conversation.received()
+                    connection.has_spoken = True
+                    outcome = login.feed(received)
                     if isinstance(outcome, LoggedIn):
                         self._learned.note(upstream, outcome.capabilities)
                         return outcome

@@ -155,9 +155,9 @@ class ImapLogin:
         client, peer = self._client, self._client.peer
         session = client.session_id
         return _IDENTIFICATION % (
-            self._id_tag, _quoted(peer.address), peer.port, _quoted(peer.local_address),
+            self._id_tag, _told_value(peer.address), peer.port, _told_value(peer.local_address),
             peer.local_port, client.time_to_live,
-            b' "x-session-id" ' + _quoted(session) if session else b"",
+            b' "x-session-id" ' + _told_value(session) if session else b"",
         )  # fmt: skip
 
     def _answered(self, rest: bytes) -> bytes | LoggedIn:
@@ -197,5 +197,12 @@ def _reason(encoded: bytes) -> str:
         return told(encoded)
 
 
+def _told_value(text: str) -> bytes:
+    """A value of ID; NIL (RFC 2971 section 3.3) for what a quoted string cannot hold."""
+    return b"NIL" if _UNQUOTABLE.search(text) else _quoted(text)
+
+
 def _quoted(text: str) -> bytes:
+    if _UNQUOTABLE.search(text):
+        raise UpstreamLoginError("a value that no quoted string can hold")
     return b'"%s"' % text.replace("\\", "\\\\").replace('"', '\\"').encode("ascii")

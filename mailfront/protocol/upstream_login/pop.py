@@ -6,6 +6,7 @@ greeting to front ends it trusts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from mailfront.errors import UpstreamLoginError
@@ -19,6 +20,7 @@ from mailfront.protocol.upstream_login.login import (
 
 # RFC 2449 section 4: a command has at most so many octets; the rest is a continuation.
 _LONGEST_COMMAND = 255
+_WORD = re.compile(r"[!-~]+")
 XCLIENT_OFFER = "[XCLIENT]"
 
 
@@ -65,9 +67,15 @@ class PopLogin:
     def _tell_client(self) -> bytes:
         client, peer = self._client, self._client.peer
         self._next = PopLogin._client_told
-        session = f" SESSION={client.session_id}" if client.session_id else ""
-        told = f"ADDR={peer.address} PORT={peer.port} TTL={client.time_to_live}{session}"
-        return b"XCLIENT %s\r\n" % told.encode("ascii", "replace")
+        attributes = {
+            "ADDR": peer.address,
+            "PORT": str(peer.port),
+            "TTL": str(client.time_to_live),
+            "SESSION": client.session_id,
+        }
+        # What is no word would end the attribute, or the command.
+        told = [f"{name}={value}" for name, value in attributes.items() if _WORD.fullmatch(value)]
+        return b"XCLIENT %s\r\n" % " ".join(told).encode("ascii")
 
     def _client_told(self, line: bytes) -> bytes:
         _require_ok(line, "it refuses XCLIENT:")

@@ -36,10 +36,18 @@ class Served:
 
 
 @pytest.mark.parametrize(
-    ("tls", "acting", "counts"),
-    [(TLS, "", True), (None, "", False), (TLS, "admin@example.test", False)],
+    ("tls", "acting", "forwarded", "counts"),
+    [
+        (TLS, "", False, True),
+        (None, "", False, False),
+        (TLS, "admin@example.test", False, False),
+        # Its client may have had no TLS.
+        (TLS, "", True, False),
+    ],
 )
-async def test_a_login_over_tls_counts(tls: TlsFacts | None, acting: str, counts: bool) -> None:
+async def test_a_login_over_tls_counts(
+    tls: TlsFacts | None, acting: str, forwarded: bool, counts: bool
+) -> None:
     noted = Noted()
     session = AuthenticatedSession(
         transport=cast(asyncio.Transport, None),
@@ -49,6 +57,7 @@ async def test_a_login_over_tls_counts(tls: TlsFacts | None, acting: str, counts
         peer=Peer("192.0.2.7", 40000, "192.0.2.1", 995),
         tls=tls,
         idle_timeout=60,
+        is_forwarded=forwarded,
     )
     assert await LoginNoting(Served(), noted).serve(session) == LOGOUT
     assert noted.logins == ([("192.0.2.7", ALICE, frozenset({ALICE}))] if counts else [])

@@ -31,6 +31,8 @@ def test_a_client_that_is_no_front_end_tells_nothing() -> None:
     ("name", "value"),
     [
         (b"x-originating-ip", b"example.test"),
+        (b"x-originating-ip", b"fe80::1%eth0"),
+        (b"x-originating-ip", b'fe80::1%x"\r\nA1 LOGOUT'),
         (b"x-originating-port", b"-1"),
         (b"x-originating-port", b"99999"),
         (b"x-proxy-ttl", b"many"),
@@ -42,6 +44,13 @@ def test_a_client_that_is_no_front_end_tells_nothing() -> None:
 )
 def test_what_makes_no_sense_is_as_if_it_were_not_there(name: bytes, value: bytes | None) -> None:
     assert told_by_id([name, value]) == NOTHING_TOLD
+
+
+@given(st.text(alphabet='0123456789abcdef:.%\r\n" x', max_size=40).map(str.encode))
+def test_an_address_holds_nothing_that_an_address_does_not(text: bytes) -> None:
+    for value in (text, b"fe80::1" + text, b"192.0.2.7" + text):
+        address = told_by_id([b"x-originating-ip", value]).address
+        assert not set(address) - set("0123456789abcdef:.")
 
 
 @given(st.lists(st.none() | st.binary(max_size=20), max_size=8), st.binary(max_size=100))

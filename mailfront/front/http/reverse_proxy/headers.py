@@ -69,6 +69,13 @@ def request_headers(
     return kept
 
 
+def has_known_framing(transfer_encodings: Iterable[str]) -> bool:
+    """Whether nothing but `chunked` was done to a request's body for its transfer: the name of any
+    other coding ends at this hop, and the body would go on as something else (RFC 9112 section
+    6.1)."""
+    return all(value.strip().lower() == "chunked" for value in transfer_encodings)
+
+
 def response_headers(fields: Fields, *, own_cookies: frozenset[str]) -> CIMultiDict[str]:
     """What of a server's header goes to the client; Content-Length is the caller's."""
     fields = list(fields)

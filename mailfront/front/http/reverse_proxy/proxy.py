@@ -19,6 +19,7 @@ from mailfront.front.http.client import peer_of
 from mailfront.front.http.protection import HOST, error_page
 from mailfront.front.http.reverse_proxy.certificate import CertificateHeaders
 from mailfront.front.http.reverse_proxy.headers import (
+    has_known_framing,
     is_within,
     request_headers,
     response_headers,
@@ -42,6 +43,7 @@ OWN_COOKIES = frozenset({SESSION_COOKIE, SIGN_IN_COOKIE})
 _TEXTS = {
     404: "The address is not one of this server's.",
     421: "This server has another name.",
+    501: "The body is encoded for its transfer in a way that is not known here.",
     502: "The mail server behind this page gave no proper answer. Try again in a moment.",
     503: "The mail server behind this page does not answer. Try again in a moment.",
     504: "The mail server behind this page took too long. Try again in a moment.",
@@ -72,6 +74,8 @@ class ReverseProxy:
         )
         if verdict is not Verdict.PASSED:
             return _page(request, verdict.value)
+        if not has_known_framing(request.headers.getall("Transfer-Encoding", [])):
+            return _page(request, web.HTTPNotImplemented.status_code)
         upload = Upload(request, limit=settings.body_limit, silence=settings.silence)
         if upload.exceeds:
             return _page(request, web.HTTPRequestEntityTooLarge.status_code)

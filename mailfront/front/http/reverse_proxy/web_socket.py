@@ -2,7 +2,8 @@
 
 The server behind is asked first: its choice of a subprotocol, or its refusal, is the client's
 answer. Pings, pongs, close codes and reasons go on; compression is of each connection alone, and
-not offered. Who sends faster than the other side takes is not read meanwhile.
+not offered. Who sends faster than the other side takes is not read meanwhile. A client that has
+vanished without a word is found out by a ping of ours.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from mailfront.interfaces.web_servers import WebRequest, WebServers
 # As that of the side behind, `backend.upstream.web`.
 MESSAGE_LIMIT = 16 * 1024 * 1024
 _MOST_PROTOCOLS = 32
+# A client that was silent for so long is asked, and has half of it to answer: a large message may
+# be on its way to it before the ping.
+_HEARTBEAT_SECONDS = 120.0
 # RFC 6455 section 7.4.1: these are never sent.
 _NEVER_SENT = frozenset({1005, 1006, 1015})
 
@@ -47,6 +51,7 @@ async def pass_on(
             protocols=(server.protocol,) if server.protocol else (),
             autoclose=False,
             autoping=False,
+            heartbeat=_HEARTBEAT_SECONDS,
             compress=False,
             max_msg_size=MESSAGE_LIMIT,
         )
@@ -99,7 +104,7 @@ class _Relay:
         else:
             if message.type is WSMsgType.CLOSE:
                 code, reason = _sendable_code(message.data), message.extra or ""
-            elif message.type is WSMsgType.ERROR:
+            elif message.type is WSMsgType.ERROR and not isinstance(message.data, TimeoutError):
                 code = WSCloseCode.PROTOCOL_ERROR
         if not self._ending:
             self._ending = True

@@ -226,3 +226,12 @@ def test_a_client_that_was_not_greeted_yet_is_greeted_as_logged_in(
     assert conversation.feed(tag + b" " + answer + b"\r\n* 3 EX") == LoggedIn(
         b"* PREAUTH " + greeting + b"\r\n", b"* 3 EX"
     )
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_what_is_told_of_the_client_never_ends_the_command(address: str, session: str) -> None:
+    client = ClientFacts(Peer(address, 1, "fe80::1%eth0\r\n", 993), session_id=session)
+    sent = ImapLogin(b"a7", ALICE, client).feed(DOVECOT)
+    assert isinstance(sent, bytes)
+    assert len(sent.split(b"\r\n")) == 3
+    assert sent.replace(b"\r\n", b"").decode("ascii").isprintable()

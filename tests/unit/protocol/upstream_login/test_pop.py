@@ -113,3 +113,14 @@ def test_any_octets_are_taken_or_refused(received: bytes) -> None:
         conversation.feed(received)
     except UpstreamLoginError:
         return
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_what_is_told_of_the_client_never_ends_the_command(address: str, session: str) -> None:
+    client = ClientFacts(Peer(address, 1, "198.51.100.1", 995), session_id=session)
+    sent = PopLogin(ALICE, client).feed(b"+OK [XCLIENT] ready\r\n")
+    assert isinstance(sent, bytes)
+    assert sent.endswith(b"\r\n")
+    assert sent[:-2].decode("ascii").isprintable()
+    names = [word.partition(b"=")[0] for word in sent.split()[1:]]
+    assert [name for name in names if name not in (b"ADDR", b"SESSION")] == [b"PORT", b"TTL"]

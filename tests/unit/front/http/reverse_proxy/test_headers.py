@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from mailfront.front.http.reverse_proxy.headers import (
+    has_known_framing,
     is_within,
     request_headers,
     response_headers,
@@ -25,6 +26,14 @@ PEER = Peer("192.0.2.7", 50000, "192.0.2.1", 443)
 def passed_on(*fields: tuple[str, str], trusted: bool = False) -> list[tuple[str, str]]:
     kept = request_headers(fields, reserved=RESERVED, own_cookies=OWN, trusted=trusted)
     return list(kept.items())
+
+
+@pytest.mark.parametrize(
+    ("values", "known"),
+    [([], True), (["Chunked "], True), (["gzip, chunked"], False), (["gzip", "chunked"], False)],
+)
+def test_a_transfer_coding_but_chunked_is_not_known(values: list[str], known: bool) -> None:
+    assert has_known_framing(values) is known
 
 
 def test_end_to_end_fields_pass_in_their_order_and_number() -> None:
