@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from mailfront.channels.imta_cnf import load_channels
 from mailfront.cli.output import (
     EXIT_FAILED,
     EXIT_OK,
@@ -25,16 +27,18 @@ from mailfront.cli.output import (
 )
 from mailfront.cli.subcommand import Subparsers
 from mailfront.configuration.home import ServerRoot
-from mailfront.configuration.msg_conf import load_configuration
-from mailfront.errors import BackendError, OperatorError
+from mailfront.configuration.msg_conf import Configuration, load_configuration
+from mailfront.errors import BackendError, ConfigurationError, OperatorError
+from mailfront.outgoing.routing import Routing
 from mailfront.queue.database import NAME, QueueDatabase
 from mailfront.queue.entry import QueuedMail, QueuedRecipient, State
 from mailfront.queue.mail_queue import MailQueue
 from mailfront.queue.message_file import options_record, read_header
 from mailfront.queue.operating import ALL, DESTINATION, IDENTIFIER, Action, Done, Request, perform
 from mailfront.server.control import ask_server
-from mailfront.server.lock import ServerLock
-from mailfront.server.outgoing import queue_spool
+from mailfront.server.lock import ServerLock, require_no_server
+from mailfront.server.outgoing import queue_spool, retry_settings
+from mailfront.server.privileges import drop_privileges
 
 EXAMPLES = """\
 examples:
@@ -159,6 +163,8 @@ def run_change(arguments: argparse.Namespace) -> int:
     chosen = [bool(arguments.names), arguments.all, arguments.destination is not None]
     if sum(chosen) != 1:
         arguments.usage_error(f"name messages, or say {ALL}, or {DESTINATION} DOMAIN")
+    if arguments.destination == "":
+        arguments.usage_error(f"{DESTINATION} needs a domain; {ALL} means every message")
     root = _root(arguments)
     done = Done(0, 0)
     for request in _requests(arguments):
@@ -184,36 +190,59 @@ def run_change(arguments: argparse.Namespace) -> int:
 def _requests(arguments: argparse.Namespace) -> Iterator[Request]:
     action: Action = arguments.action
     names: list[str] = arguments.names
-    if not names:
-        yield Request.parse(Request(action, destination=arguments.destination or "").text())
+    if arguments.all:
+        yield Request(action, everything=True)
+    elif arguments.destination:
+        yield Request(action, destination=arguments.destination.lower())
     for first in range(0, len(names), _NAMES_AT_ONCE):
-        part = Request(action, tuple(names[first : first + _NAMES_AT_ONCE]))
-        yield Request.parse(part.text())
+        yield Request(action, tuple(names[first : first + _NAMES_AT_ONCE]))
 
 
 def _asked(root: ServerRoot, request: Request) -> Done:
     """Have the running server do it, or do it on the disk, with the server kept from starting."""
+    configuration = load_configuration(root.msg_conf)
     try:
-        lock = ServerLock(root.lock_file)
-    except OperatorError:
-        answer = ask_server(root.control_socket, f"queue {request.text()}")
-        if "error" in answer:
-            raise OperatorError(f"the server refuses: {answer['error']}") from None
-        unknown = answer["unknown"]
-        assert isinstance(unknown, list)
-        return Done(int(str(answer["messages"])), int(str(answer["recipients"])), tuple(unknown))
+        require_no_server(root.lock_file)
+    except ConfigurationError:
+        return _asked_of_the_server(root, request)
+    _act_as_the_server(root, configuration)
+    lock = ServerLock(root.lock_file)
     try:
-        return asyncio.run(_perform_here(root, request))
+        return asyncio.run(_perform_here(root, configuration, request))
     finally:
         lock.release()
 
 
-async def _perform_here(root: ServerRoot, request: Request) -> Done:
-    spool = queue_spool(root, load_configuration(root.msg_conf))
+def _asked_of_the_server(root: ServerRoot, request: Request) -> Done:
+    answer = ask_server(root.control_socket, f"queue {request.text()}")
+    if "error" in answer:
+        raise OperatorError(f"the server refuses: {answer['error']}")
+    unknown = answer["unknown"]
+    assert isinstance(unknown, list)
+    return Done(int(str(answer["messages"])), int(str(answer["recipients"])), tuple(unknown))
+
+
+def _act_as_the_server(root: ServerRoot, configuration: Configuration) -> None:
+    """What is written must be the server's, not root's: it could not write there any more."""
+    os.umask(0o077)
+    if os.geteuid() != 0:
+        return
+    if user := configuration.string("local.serveruid"):
+        drop_privileges(user)
+    elif root.queue_directory.is_dir():
+        owner = root.queue_directory.stat()
+        if owner.st_uid != 0:
+            os.setgroups([])
+            os.setgid(owner.st_gid)
+            os.setuid(owner.st_uid)
+
+
+async def _perform_here(root: ServerRoot, configuration: Configuration, request: Request) -> Done:
+    spool = queue_spool(root, configuration)
     if not spool.new.is_dir():
         return Done(0, 0, request.names)
-    # The server finds the next hops anew when it starts.
-    queue = MailQueue(spool, lambda _: "-", lambda _: 0.0)
+    routing = Routing(load_channels(root).route, retry_settings(configuration))
+    queue = MailQueue(spool, routing.hop_of, routing.first_notice)
     try:
         await queue.start()
         await queue.take_in()

@@ -35,32 +35,41 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be done with which messages: `names`, or those for `destination`, or all."""
+    """What is to be done with which messages: `names`, or those for `destination`, or `everything`;
+    exactly one of them. Raises `OperatorError` for anything else."""
 
     action: Action
     names: tuple[str, ...] = ()
     destination: str = ""
+    everything: bool = False
+
+    def __post_init__(self) -> None:
+        if [bool(self.names), bool(self.destination), self.everything].count(True) != 1:
+            raise OperatorError("not a request about the queue")
+        if not all(map(IDENTIFIER.fullmatch, self.names)):
+            raise OperatorError("not the name of a message", remedy="mailfront queue list")
+        if self.destination and not _DOMAIN.fullmatch(self.destination):
+            raise OperatorError("not a domain")
 
     @classmethod
     def parse(cls, text: str) -> Request:
         """Read a request. Raises `OperatorError`."""
         action, *rest = text.split() or [""]
-        if action not in tuple(Action) or not rest:
+        if action not in tuple(Action):
             raise OperatorError("not a request about the queue")
         if rest == [ALL]:
-            return cls(Action(action))
-        if rest[0] == DESTINATION and len(rest) == 2 and _DOMAIN.fullmatch(rest[1]):
+            return cls(Action(action), everything=True)
+        if rest[:1] == [DESTINATION] and len(rest) == 2:
             return cls(Action(action), destination=rest[1].lower())
-        if not all(map(IDENTIFIER.fullmatch, rest)):
-            raise OperatorError("not the name of a message", remedy="mailfront queue list")
         return cls(Action(action), tuple(rest))
 
     def text(self) -> str:
         """The request as `parse` reads it."""
-        if self.names:
-            return " ".join((self.action.value, *self.names))
-        chosen = f"{DESTINATION} {self.destination}" if self.destination else ALL
-        return f"{self.action.value} {chosen}"
+        if self.everything:
+            return f"{self.action.value} {ALL}"
+        if self.destination:
+            return f"{self.action.value} {DESTINATION} {self.destination}"
+        return " ".join((self.action.value, *self.names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ async def perform(queue: MailQueue, request: Request) -> Done:
     if request.names:
         chosen = [name for name in request.names if await queue.find(name) is not None]
     else:
-        chosen = await queue.select(request.destination)
+        chosen = await queue.select("" if request.everything else request.destination)
     change: dict[Action, Callable[[list[str]], Awaitable[int]]] = {
         Action.RETRY: queue.retry,
         Action.HOLD: queue.hold,

@@ -18,7 +18,7 @@ ONE = "0123456789abcdef"
     "request_",
     [
         Request(Action.HOLD, (ONE, "89abcdef")),
-        Request(Action.DELETE),
+        Request(Action.DELETE, everything=True),
         Request(Action.RETRY, destination="there.example"),
     ],
 )
@@ -36,6 +36,18 @@ def test_anything_else_is_refused(text: str) -> None:
         Request.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("names", "destination", "everything"),
+    [((), "", False), ((ONE,), "", True), ((), "x.example", True), ((ONE,), "x.example", False),
+     (("--all",), "", False), (("",), "", False), ((), "--all x", False)],
+)  # fmt: skip
+def test_all_messages_are_never_meant_unless_that_is_said(
+    names: tuple[str, ...], destination: str, everything: bool
+) -> None:
+    with pytest.raises(OperatorError):
+        Request(Action.DELETE, names, destination, everything)
+
+
 async def test_messages_are_held_released_and_deleted(tmp_path: Path) -> None:
     async with queue_site(tmp_path, ScriptedServers(), start=False) as site:
         await site.sink.accept(letter_to("a@one.example"), letter())
@@ -49,6 +61,6 @@ async def test_messages_are_held_released_and_deleted(tmp_path: Path) -> None:
         assert mail.recipients[0].state is State.HELD
         released = await perform(site.queue, Request(Action.RELEASE, (name, ONE)))
         assert (released.recipients, released.unknown) == (1, (ONE,))
-        assert (await perform(site.queue, Request(Action.RETRY))).recipients == 2
-        assert (await perform(site.queue, Request(Action.DELETE))).messages == 2
+        assert (await perform(site.queue, Request(Action.RETRY, everything=True))).recipients == 2
+        assert (await perform(site.queue, Request(Action.DELETE, everything=True))).messages == 2
         assert (await site.queue.size()).messages == 0
