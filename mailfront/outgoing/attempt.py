@@ -125,8 +125,12 @@ def _update(
                 update, state=State.FAILED, report=_report(mail, recipient, Report.FAILED)
             )
         case Outcome.DEFERRED:
+            # What the sender is still to be told may have changed since the attempt began.
             return replace(
-                update, state=State.WAITING, next_attempt=now + retry.wait(channel, attempts)
+                update,
+                state=State.WAITING,
+                next_attempt=now + retry.wait(channel, attempts),
+                report=Report.NONE,
             )
 
 

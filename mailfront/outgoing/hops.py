@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class Hop:
     """A next hop: the messages on their way to it and how many may be, how often it was down in a
-    row, and until when (a Unix time) it rests."""
+    row, and until when (a Unix time) it rests. `generation` is another one whenever it goes down or
+    comes up: what a job of an earlier one says is no news."""
 
     name: str
     # One, until the first route tells the channel's number.
     most_jobs: int = 1
     under_way: set[str] = field(default_factory=set)
     failures: int = 0
+    generation: int = 0
     rests_until: float = 0.0
     is_ready: bool = False
     # When it is made ready by itself; 0 for no such time.
@@ -89,17 +91,20 @@ class Hops:
         hop.is_ready = False
         return hop
 
-    def went_down(self, name: str, until: float) -> None:
-        """The way there failed: nothing is tried before `until`."""
+    def went_down(self, name: str, until: float, generation: int) -> None:
+        """The way there failed for a job that began in `generation`: nothing is tried before
+        `until`. Jobs that began together fail together, at whatever times: that is one failure."""
         hop = self[name]
-        # Jobs that began together fail together: that is one failure.
-        if until > hop.rests_until:
+        if generation == hop.generation:
             hop.failures += 1
+            hop.generation += 1
             hop.rests_until = until
 
     def came_up(self, name: str) -> None:
         """A server there has answered."""
         hop = self[name]
+        if hop.failures:
+            hop.generation += 1
         hop.failures, hop.rests_until = 0, 0.0
 
     def forget(self, hop: Hop) -> None:

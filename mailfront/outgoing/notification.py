@@ -115,9 +115,6 @@ def compose(notification: Notification, now: datetime | None = None) -> bytes:
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",
         f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"',
-        "",
-        "This is a delivery status notification in MIME format.",
-        "",
     ]  # fmt: skip
     returned_type, returned = _returned(notification, utf8=utf8)
     status_type = "message/global-delivery-status" if utf8 else "message/delivery-status"
@@ -135,6 +132,10 @@ def compose(notification: Notification, now: datetime | None = None) -> bytes:
             f"Content-Transfer-Encoding: {'7bit' if returned.isascii() else '8bit'}\r\n\r\n"
             .encode() + returned
         )  # fmt: skip
+    # RFC 2045 section 6.4: a multipart is of 8bit if one of its parts is.
+    if utf8 or not all(map(bytes.isascii, parts)):
+        head.append("Content-Transfer-Encoding: 8bit")
+    head += ["", "This is a delivery status notification in MIME format.", ""]
     delimiter = f"\r\n--{boundary}"
     body = b"".join(f"{delimiter}\r\n".encode() + part for part in parts)
     return "\r\n".join(head).encode() + body + f"{delimiter}--\r\n".encode()
@@ -201,6 +202,8 @@ def _returned(notification: Notification, *, utf8: bool) -> tuple[str, bytes]:
     failed = any(each.action is Report.FAILED for each in notification.reports)
     # RFC 3461 section 4.3: what RET asks for concerns failures; else headers are enough.
     whole = failed and notification.options.return_content != "HDRS"
+    # RFC 8689 section 5: what asked for TLS all the way comes back as if it had said RET=HDRS.
+    whole = whole and not notification.options.require_tls
     if whole and message.size <= CONTENT_LIMIT:
         return "message/global" if utf8 else "message/rfc822", b"".join(message.chunks())
     header = _header_section(message)

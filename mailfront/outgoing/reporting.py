@@ -7,7 +7,9 @@ responsibility, so a crash in between gives two notifications at worst.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mailfront.errors import BackendError
@@ -18,31 +20,73 @@ from mailfront.queue.mail_queue import MailQueue
 from mailfront.queue.message_file import QueuedMessage
 
 BATCH = 50
+# One round ends after so many notifications that could not be handed over, or once it has taken so
+# long with one of them: the queue has other things to do.
+MOST_FAILURES = 50
+MOST_SECONDS = 2.0
 
 _log = logging.getLogger("mailfront.queue")
 
 
+@dataclass(slots=True)
+class Told:
+    """What one round came to: the messages of which their senders were told, how many notifications
+    were made, and whether something is left to be told later."""
+
+    messages: list[str] = field(default_factory=list)
+    notifications: int = 0
+    is_left: bool = False
+
+
 class Reporter:
-    """Works off what is to be told."""
+    """Works off what is to be told, in rounds. One sender who cannot be told now keeps nobody else
+    from being told."""
 
     def __init__(self, queue: MailQueue, sink: QueueingSink, hostname: str) -> None:
         self._queue = queue
         self._sink = sink
         self._hostname = hostname
+        # Where the next round goes on, so that many who cannot be told do not hide the others.
+        self._after = ""
 
-    async def work_off(self) -> tuple[list[str], int]:
-        """Tell what is to be told; return the messages of which it was, and how many
-        notifications were made.
+    async def work_off(self) -> Told:
+        """Tell what is to be told, as far as that is possible now."""
+        told = Told(is_left=bool(self._after))
+        deadline = time.monotonic() + MOST_SECONDS
+        failures: list[str] = []
+        try:
+            while mails := await self._queue.unreported(BATCH, self._after):
+                for mail in mails:
+                    self._after = mail.identifier
+                    if failure := await self._told(mail, told):
+                        failures.append(failure)
+                    if len(failures) >= MOST_FAILURES or (
+                        failures and time.monotonic() >= deadline
+                    ):
+                        return told
+            self._after = ""
+        except BackendError as failure:
+            failures.append(str(failure))
+        finally:
+            if failures:
+                told.is_left = True
+                _log.error(
+                    "queue: %d notifications cannot be handed over now; the first: %s",
+                    len(failures), failures[0],
+                )  # fmt: skip
+        return told
 
-        Raises `BackendError` (temporary) if that is not possible now.
-        """
-        told: list[str] = []
-        sent = 0
-        while mails := await self._queue.unreported(BATCH):
-            for mail in mails:
-                sent += await self._tell(mail)
-                told.append(mail.identifier)
-        return told, sent
+    async def _told(self, mail: QueuedMail, told: Told) -> str:
+        """Tell of one message and put that down in `told`; return why not, if not."""
+        try:
+            told.notifications += await self._tell(mail)
+        except BackendError as failure:
+            return f"queue={mail.identifier} {failure}"
+        except Exception as fault:
+            _log.exception("queue=%s its notification fails for a fault of ours", mail.identifier)
+            return f"queue={mail.identifier} {fault!r}"
+        told.messages.append(mail.identifier)
+        return ""
 
     async def _tell(self, mail: QueuedMail) -> bool:
         wanting = [
@@ -54,7 +98,8 @@ class Reporter:
             _log.warning(
                 "queue=%s failed, and has the null sender: nobody is told", mail.identifier
             )
-        await self._queue.clear_reports([each.row for each in mail.recipients])
+        # Only what was told: the mark may be another one since.
+        await self._queue.clear_reports(mail.recipients)
         return bool(wanting)
 
     async def _send(self, mail: QueuedMail, recipients: Sequence[QueuedRecipient]) -> None:

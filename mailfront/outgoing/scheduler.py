@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailfront.channels.channel import Channel
@@ -75,6 +75,7 @@ class Scheduler:
         self._jobs: set[asyncio.Task[None]] = set()
         self._finished: set[str] = set()
         self._to_report = True
+        self._next_report = 0.0
         self._next_look_at_age = 0.0
         self.size = QueueSize(0, 0, 0)
         self._stopping = False
@@ -105,9 +106,15 @@ class Scheduler:
         """Begin nothing more; jobs under way have so long, what is left of them stays queued."""
         self._stopping = True
         self._wake.set()
+        deadline = time.monotonic() + seconds
         if self._loop_task is not None:
-            await asyncio.wait([self._loop_task])
+            _, hanging = await asyncio.wait([self._loop_task], timeout=seconds)
+            if hanging:
+                _log.warning("queue: a step did not end in time and is given up")
+                self._loop_task.cancel()
+                await asyncio.wait(hanging)
         if self._jobs:
+            seconds = max(0.0, deadline - time.monotonic())
             _, left = await asyncio.wait(self._jobs, timeout=seconds)
             for job in left:
                 job.cancel()
@@ -119,14 +126,10 @@ class Scheduler:
         while not self._stopping:
             self._wake.clear()
             pause = LOOK_SECONDS
-            try:
-                await self._step()
-            except BackendError as failure:
-                _log.error("%s; tried again in %d s", failure, PAUSE_SECONDS)
-                pause = PAUSE_SECONDS
-            except Exception:
-                _log.exception("queue: a step failed; tried again in %d s", PAUSE_SECONDS)
-                pause = PAUSE_SECONDS
+            # None holds up the others: what is removed makes room for what is written.
+            for part in (self._step, self._report, self._remove_finished):
+                if not await _succeeds(part):
+                    pause = PAUSE_SECONDS
             try:
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
@@ -139,19 +142,28 @@ class Scheduler:
         self.hops.wake(time.time())
         await self._look_at_age()
         await self._begin_jobs()
-        if self._to_report:
-            self._to_report = False
-            try:
-                told, sent = await self._reporter.work_off()
-            except BackendError:
-                self._to_report = True
-                raise
-            self._finished.update(told)
-            if sent:
-                self._count("outgoing.notifications", sent)
-        if self._finished:
-            finished, self._finished = self._finished, set()
+
+    async def _report(self) -> None:
+        if not self._to_report or time.monotonic() < self._next_report:
+            return
+        self._to_report = False
+        told = await self._reporter.work_off()
+        self._finished.update(told.messages)
+        if told.notifications:
+            self._count("outgoing.notifications", told.notifications)
+        if told.is_left:
+            self._to_report = True
+            self._next_report = time.monotonic() + PAUSE_SECONDS
+
+    async def _remove_finished(self) -> None:
+        if not self._finished:
+            return
+        finished, self._finished = self._finished, set()
+        try:
             await self._queue.remove_finished(finished)
+        except BaseException:
+            self._finished |= finished
+            raise
 
     async def _look_at_age(self) -> None:
         now = time.time()
@@ -227,6 +239,7 @@ class Scheduler:
 
     async def _work(self, hop: Hop, mail: QueuedMail, route: NextHop) -> None:
         """One job, from opening the message to writing the results down."""
+        generation = hop.generation
         try:
             results = await self._attempt(mail, route)
             if results is None:
@@ -235,7 +248,7 @@ class Scheduler:
             now = time.time()
             if is_down(results):
                 wait = self._settings.retry.wait(route.channel, hop.failures + 1)
-                self.hops.went_down(hop.name, now + wait)
+                self.hops.went_down(hop.name, now + wait, generation)
             else:
                 self.hops.came_up(hop.name)
         finally:
@@ -293,3 +306,16 @@ class Scheduler:
     def _job_ended(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)
         self._wake.set()
+
+
+async def _succeeds(part: Callable[[], Awaitable[None]]) -> bool:
+    """Do a part of a step; return whether that succeeded, and log why it did not."""
+    try:
+        await part()
+    except BackendError as failure:
+        _log.error("%s; tried again in %d s", failure, PAUSE_SECONDS)
+        return False
+    except Exception:
+        _log.exception("queue: a step failed; tried again in %d s", PAUSE_SECONDS)
+        return False
+    return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -80,9 +80,7 @@ class QueueingSink:
         prepared: PreparedMessage | None = None
         if elsewhere:
             part = _part(envelope, elsewhere)
-            prepared = await self._run(
-                lambda: self._spool.prepare(part, message.chunks(), envelope.identifier)
-            )
+            prepared = await self._prepare(part, message)
         try:
             if here:
                 await self._local.accept(_part(envelope, here), message)
@@ -106,7 +104,12 @@ class QueueingSink:
         Raises `BackendError`; if that is not temporary, there is nobody to tell.
         """
         octets = await self._run(lambda: compose(notification))
-        options = MailOptions(utf8=notification.utf8, eight_bit=not octets.isascii())
+        options = MailOptions(
+            utf8=notification.utf8,
+            eight_bit=not octets.isascii(),
+            # RFC 8689 section 5.
+            require_tls=notification.options.require_tls,
+        )
         recipient = notification.sender
         envelope = Envelope(
             "", (recipient,), options=options, recipient_options={recipient: _NEVER}
@@ -131,7 +134,11 @@ class QueueingSink:
     async def _tell_delivered(
         self, envelope: Envelope, recipients: tuple[str, ...], message: Message
     ) -> None:
-        """Notify of local deliveries where the sender asked for it (RFC 3461 section 5.2.1)."""
+        """Notify of local deliveries where the sender asked for it (RFC 3461 section 5.2.1). What a
+        stranger says of a sender is not believed: others would be sent mail they never asked
+        for."""
+        if envelope.authenticated_user is None and not envelope.from_inside:
+            return
         reports = [
             RecipientReport(
                 each, envelope.options_of(each), Report.DELIVERED, "delivered to the mailbox",
@@ -153,6 +160,17 @@ class QueueingSink:
         except BackendError as failure:
             # The message is delivered: its sender must not hear otherwise.
             _log.warning("a notification of success is not sent: %s", failure)
+
+    async def _prepare(self, envelope: Envelope, message: Message) -> PreparedMessage:
+        work = self._threads.submit(
+            lambda: self._spool.prepare(envelope, message.chunks(), envelope.identifier)
+        )
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            # The thread writes on: what it has made in the end is nobody's.
+            work.add_done_callback(_discard)
+            raise
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         try:
@@ -185,6 +203,11 @@ async def _signed(
 ) -> Message:
     fields = await sign(envelope, message)
     return OctetMessage(fields, message) if fields else message
+
+
+def _discard(work: Future[PreparedMessage]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        work.result().discard()
 
 
 def _part(envelope: Envelope, recipients: tuple[str, ...]) -> Envelope:

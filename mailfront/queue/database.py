@@ -7,11 +7,13 @@ an index for each question, so that a hundred thousand messages cost no more tha
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mailfront.errors import OperatorError
 from mailfront.queue.entry import (
     QueuedMail,
     QueuedRecipient,
@@ -53,6 +55,9 @@ _COLUMNS = (
 # `by_hop` and its kin hold for these very words.
 _WAITING = "state = 0"
 
+FIRST_NOTICE = (-math.inf, 0)
+"""Before every time at which somebody is to be told, and every row."""
+
 Row = tuple[int, str, str, str, str, int, str, float, int, float, int, str, str, str, str]
 
 
@@ -60,7 +65,10 @@ class QueueDatabase:
     """One connection. The process that delivers writes; others may read at the same time."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open the database, making it where there is none. Raises `sqlite3.Error`."""
+        """Open the database, making it where there is none.
+
+        Raises `sqlite3.Error`, or `OperatorError` for that of another release.
+        """
         address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self._connection = sqlite3.connect(
             address, uri=True, isolation_level=None, timeout=10, check_same_thread=False
@@ -136,29 +144,49 @@ class QueueDatabase:
         """A message with all its recipients."""
         return self._mail(identifier, "1 ORDER BY row")
 
-    def overdue(self, now: float, most: int) -> list[QueuedMail]:
-        """Messages with recipients whose senders are to be told of the delay by now."""
-        names = self._connection.execute(
-            f"SELECT DISTINCT message FROM recipients WHERE {_WAITING} AND next_notice <= ? "
-            "LIMIT ?", (now, most),
-        ).fetchall()  # fmt: skip
-        return self._mails(names, f"{_WAITING} AND next_notice <= ?", now)
+    def overdue(
+        self, now: float, most: int, after: tuple[float, int] = FIRST_NOTICE
+    ) -> tuple[list[QueuedMail], tuple[float, int]]:
+        """Messages with recipients whose senders are to be told of the delay by now, in the order
+        of that time, from `after`; and the `after` of what comes next, FIRST_NOTICE if nothing
+        does."""
+        found = self._connection.execute(
+            f"SELECT message, next_notice, row FROM recipients WHERE {_WAITING} "
+            "AND next_notice <= ?1 AND next_notice >= ?2 AND (next_notice > ?2 OR row > ?3) "
+            "ORDER BY next_notice, row", (now, *after),
+        )  # fmt: skip
+        names: dict[str, None] = {}
+        last = FIRST_NOTICE
+        for message, moment, row in found:
+            if message not in names and len(names) == most:
+                break
+            names[message] = None
+            last = (moment, row)
+        else:
+            last = FIRST_NOTICE
+        found.close()
+        mails = self._mails(((name,) for name in names), f"{_WAITING} AND next_notice <= ?", now)
+        return mails, last
 
-    def unreported(self, most: int) -> list[QueuedMail]:
-        """Messages with recipients of whom the sender is still to be told something."""
+    def unreported(self, most: int, after: str = "") -> list[QueuedMail]:
+        """Messages with recipients of whom the sender is still to be told something, in the order
+        of their names, those that come after `after`."""
         names = self._connection.execute(
-            "SELECT DISTINCT message FROM recipients WHERE report != '' LIMIT ?", (most,)
-        ).fetchall()
+            "SELECT DISTINCT message FROM recipients WHERE report != '' AND message > ? "
+            "ORDER BY message LIMIT ?", (after, most),
+        ).fetchall()  # fmt: skip
         return self._mails(names, "report != ''")
 
     def update(self, updates: Sequence[RecipientUpdate]) -> None:
         """Write down what became of recipients; those that were deleted meanwhile are left out. A
-        recipient that somebody holds meanwhile stays held, unless nothing is left to do."""
+        recipient that somebody holds meanwhile stays held, unless nothing is left to do. What the
+        sender of one that waits on is still to be told stays, unless there is something newer."""
         with self._transaction():
             self._connection.executemany(
                 "UPDATE recipients SET state = CASE WHEN state = 1 AND ?2 = 0 THEN 1 ELSE ?2 END, "
                 "next_attempt = ?3, attempts = ?4, next_notice = ?5, notices = ?6, text = ?7, "
-                "status = ?8, remote_host = ?9, report = ?10 WHERE row = ?1",
+                "status = ?8, remote_host = ?9, report = CASE WHEN ?2 = 0 AND ?10 = '' THEN report "
+                "ELSE ?10 END WHERE row = ?1",
                 [
                     (
                         each.row, int(each.state), each.next_attempt, each.attempts,
@@ -169,11 +197,13 @@ class QueueDatabase:
                 ],
             )  # fmt: skip
 
-    def clear_reports(self, rows: Sequence[int]) -> None:
-        """The senders of these recipients have been told."""
+    def clear_reports(self, told: Iterable[QueuedRecipient]) -> None:
+        """The senders of these recipients have been told what their reports say; one that says
+        something else by now is still to be told."""
         with self._transaction():
             self._connection.executemany(
-                "UPDATE recipients SET report = '' WHERE row = ?", [(row,) for row in rows]
+                "UPDATE recipients SET report = '' WHERE row = ? AND report = ?",
+                [(each.row, each.report.value) for each in told],
             )
 
     def move_to_hop(self, rows: Sequence[int], hop: str) -> None:
@@ -229,7 +259,8 @@ class QueueDatabase:
         """Messages, oldest first; with `domain` those with a recipient in it that is not done."""
         names: Iterable[tuple[str]] = self._connection.execute(
             "SELECT id FROM messages WHERE ?1 = '' OR EXISTS (SELECT 1 FROM recipients WHERE "
-            "message = messages.id AND state <= 1 AND address LIKE '%@' || ?1) "
+            "message = messages.id AND state <= 1 "
+            "AND lower(substr(address, -length(?1) - 1)) = '@' || ?1) "
             "ORDER BY arrived LIMIT ?2",
             (domain, most),
         )
@@ -260,7 +291,11 @@ class QueueDatabase:
                 f"BEGIN;{_SCHEMA}PRAGMA user_version = {_VERSION};COMMIT;"
             )
         elif version != _VERSION:
-            raise sqlite3.DatabaseError(f"a queue of version {version}, not {_VERSION}")
+            # Nothing is wrong with it: another release wrote it.
+            raise OperatorError(
+                f"{NAME} is of version {version}, not {_VERSION}",
+                remedy="run the release of mailfront that made it",
+            )
 
     def _mail(self, identifier: str, which: str, *values: object) -> QueuedMail | None:
         message = self._connection.execute(

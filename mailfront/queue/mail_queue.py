@@ -12,13 +12,15 @@ import asyncio
 import functools
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from mailfront.errors import BackendError
-from mailfront.queue.database import NAME, QueueDatabase
+from mailfront.errors import BackendError, OperatorError
+from mailfront.queue.database import FIRST_NOTICE, NAME, QueueDatabase
 from mailfront.queue.entry import (
     QueuedMail,
     QueuedRecipient,
@@ -35,6 +37,9 @@ Result = TypeVar("Result")
 
 # One transaction takes in so many messages.
 BATCH = 500
+# How often what was never accepted is looked for.
+CLEARING_SECONDS = 3600.0
+_MOST_TOLD = 1000
 
 _log = logging.getLogger("mailfront.queue")
 
@@ -50,6 +55,9 @@ class MailQueue:
     def __init__(self, spool: Spool, hop_of: HopOf, first_notice: Callable[[str], float]) -> None:
         self.spool = spool
         self.problems: list[str] = []
+        self._told: set[str] = set()
+        self._next_clearing = 0.0
+        self._next_overdue = FIRST_NOTICE
         self._hop_of = hop_of
         self._first_notice = first_notice
         self._database: QueueDatabase | None = None
@@ -105,20 +113,21 @@ class MailQueue:
         return await self._run(lambda: self._opened.find(identifier))
 
     async def overdue(self, now: float, most: int) -> list[QueuedMail]:
-        """See `QueueDatabase.overdue`."""
-        return await self._run(lambda: self._opened.overdue(now, most))
+        """See `QueueDatabase.overdue`. The next call goes on where this one ends, so that those
+        for whom nothing is done keep nobody waiting; fewer than `most` are the last ones."""
+        return await self._run(self._overdue, now, most)
 
-    async def unreported(self, most: int) -> list[QueuedMail]:
+    async def unreported(self, most: int, after: str = "") -> list[QueuedMail]:
         """See `QueueDatabase.unreported`."""
-        return await self._run(lambda: self._opened.unreported(most))
+        return await self._run(lambda: self._opened.unreported(most, after))
 
     async def update(self, updates: Sequence[RecipientUpdate]) -> None:
         """See `QueueDatabase.update`."""
         await self._run(lambda: self._opened.update(updates))
 
-    async def clear_reports(self, rows: Sequence[int]) -> None:
+    async def clear_reports(self, told: Sequence[QueuedRecipient]) -> None:
         """See `QueueDatabase.clear_reports`."""
-        await self._run(lambda: self._opened.clear_reports(rows))
+        await self._run(lambda: self._opened.clear_reports(told))
 
     async def move_to_hop(self, rows: Sequence[int], hop: str) -> None:
         """See `QueueDatabase.move_to_hop`."""
@@ -174,11 +183,12 @@ class MailQueue:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (OSError, sqlite3.Error) as failure:
             raise BackendError(f"the queue: {failure}", temporary=True) from failure
+        except OperatorError as failure:
+            raise BackendError(f"the queue: {failure}", temporary=False) from failure
 
     def _start(self) -> None:
         self.spool.create()
-        if removed := self.spool.forget_abandoned():
-            _log.info("queue: %d messages that were never accepted are removed", removed)
+        self._forget_abandoned()
         self._database = self._sound_database()
         known = self._opened.identifiers()
         files = set(self.spool.known())
@@ -214,30 +224,52 @@ class MailQueue:
         return database
 
     def _take_in(self) -> set[str]:
+        self._forget_abandoned()
         hops: set[str] = set()
-        while names := self.spool.accepted(BATCH):
+        passed: set[str] = set()
+        # What stays in new/ because it cannot be read must not hide what comes behind it.
+        while names := self.spool.accepted(BATCH, passed):
             hops |= self._add(names, from_new=True)
+            passed.update(names)
             if len(names) < BATCH:
                 break
         return hops
+
+    def _forget_abandoned(self) -> None:
+        now = time.monotonic()
+        if now < self._next_clearing:
+            return
+        self._next_clearing = now + CLEARING_SECONDS
+        if removed := self.spool.forget_abandoned():
+            _log.info("queue: %d messages that were never accepted are removed", removed)
 
     def _add(self, names: Sequence[str], *, from_new: bool) -> set[str]:
         directory = self.spool.new if from_new else self.spool.messages
         arrivals: list[tuple[str, FileHeader, list[QueuedRecipient]]] = []
         for name in names:
             try:
-                header = read_header(directory / name)
-            except DamagedFileError as failure:
-                aside = self.spool.set_aside(directory / name)
-                self._tell(f"{failure}; set aside as {aside}")
+                header = self._header(directory / name)
+            except OSError as failure:
+                # The others go on; this one is tried again.
+                self._tell_once(f"{directory / name} cannot be taken in: {failure.strerror}")
                 continue
-            except FileNotFoundError:
-                continue
-            arrivals.append((name, header, self._recipients(header)))
+            if header is not None:
+                arrivals.append((name, header, self._recipients(header)))
         self._opened.add(arrivals)
         if from_new:
             self.spool.take_in(name for name, _, _ in arrivals)
         return {recipient.hop for _, _, each in arrivals for recipient in each}
+
+    def _header(self, path: Path) -> FileHeader | None:
+        """None for a file that is gone, or set aside because it is damaged."""
+        try:
+            return read_header(path)
+        except FileNotFoundError:
+            return None
+        except DamagedFileError as failure:
+            aside = self.spool.set_aside(path)
+            self._tell(f"{failure}; set aside as {aside}")
+            return None
 
     def _recipients(self, header: FileHeader) -> list[QueuedRecipient]:
         envelope = header.envelope
@@ -253,6 +285,10 @@ class MailQueue:
             )
             for address in envelope.recipients
         ]
+
+    def _overdue(self, now: float, most: int) -> list[QueuedMail]:
+        mails, self._next_overdue = self._opened.overdue(now, most, self._next_overdue)
+        return mails
 
     def _set_aside(self, identifier: str) -> None:
         for directory in (self.spool.messages, self.spool.new):
@@ -285,6 +321,11 @@ class MailQueue:
     def _tell(self, problem: str) -> None:
         _log.error("queue: %s", problem)
         self.problems = [*self.problems[-9:], f"queue: {problem}"]
+
+    def _tell_once(self, problem: str) -> None:
+        if problem not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(problem)
+            self._tell(problem)
 
     def _close(self) -> None:
         if self._database is not None:

@@ -46,6 +46,14 @@ def test_each_recipient_has_its_own_outcome() -> None:
     assert unsaid.state is State.WAITING
 
 
+def test_a_further_wait_says_nothing_of_what_the_sender_is_still_to_be_told() -> None:
+    letter = mail(RecipientOptions())
+    told_meanwhile = replace(letter.recipients[0], report=Report.DELAYED)
+    letter = replace(letter, recipients=(told_meanwhile,))
+    (update,) = updates_of(letter, {"0@there.example": deferred()}, None, RETRY, 10.0)
+    assert update.report is Report.NONE
+
+
 @pytest.mark.parametrize(
     ("options", "sender", "result", "report"),
     [

@@ -33,7 +33,7 @@ def test_one_that_waits_becomes_ready_in_its_time_and_once() -> None:
 
 def test_one_that_is_down_rests_whatever_comes_for_it() -> None:
     hops = Hops()
-    hops.went_down("a", 50.0)
+    hops.went_down("a", 50.0, 0)
     hops.make_ready("a", 10.0)
     hops.wake_at("a", 20.0)
     hops.wake(30.0)
@@ -52,7 +52,7 @@ def test_after_its_rest_one_job_shows_whether_it_is_up_again() -> None:
     hops["a"].most_jobs = 3
     hops["a"].under_way.add("one")
     assert may_begin(hops)
-    hops.went_down("a", 50.0)
+    hops.went_down("a", 50.0, 0)
     assert not may_begin(hops)
     hops.came_up("a")
     assert may_begin(hops)
@@ -61,11 +61,21 @@ def test_after_its_rest_one_job_shows_whether_it_is_up_again() -> None:
 
 def test_jobs_that_fail_together_are_one_failure() -> None:
     hops = Hops()
-    hops.went_down("a", 50.0)
-    hops.went_down("a", 49.0)
-    assert hops["a"].failures == 1
-    hops.went_down("a", 90.0)
-    assert hops["a"].failures == 2
+    began = hops["a"].generation
+    for until in (50.0, 49.0, 90.0):
+        hops.went_down("a", until, began)
+    assert (hops["a"].failures, hops["a"].rests_until) == (1, 50.0)
+    hops.went_down("a", 90.0, hops["a"].generation)
+    assert (hops["a"].failures, hops["a"].rests_until) == (2, 90.0)
+
+
+def test_what_failed_before_it_came_up_again_is_no_news() -> None:
+    hops = Hops()
+    began = hops["a"].generation
+    hops.went_down("a", 50.0, began)
+    hops.came_up("a")
+    hops.went_down("a", 60.0, began)
+    assert hops.resting == []
 
 
 def test_one_for_which_nothing_waits_is_forgotten() -> None:
@@ -82,7 +92,7 @@ def test_one_for_which_nothing_waits_is_forgotten() -> None:
 
 def test_what_is_waited_for_costs_no_memory_by_being_said_again() -> None:
     hops = Hops()
-    hops.went_down("a", 1000.0)
+    hops.went_down("a", 1000.0, 0)
     for moment in range(500):
         hops.make_ready("a", float(moment))
     hops.wake(1000.0)

@@ -89,6 +89,8 @@ def test_a_failure_names_recipient_reason_and_server_and_returns_the_message() -
     ("options", "content", "action"),
     [
         (MailOptions(return_content="HDRS"), LETTER, Report.FAILED),
+        # RFC 8689 section 5.
+        (MailOptions(return_content="FULL", require_tls=True), LETTER, Report.FAILED),
         (MailOptions(), LETTER + b"x" * CONTENT_LIMIT, Report.FAILED),
         (MailOptions(return_content="FULL"), LETTER, Report.DELIVERED),
         (MailOptions(), LETTER, Report.DELAYED),
@@ -101,6 +103,16 @@ def test_the_header_alone_comes_back_where_the_message_is_not_wanted_or_too_larg
     _, parts = read(notification(report, options=options, content=content))
     assert parts[2].get_content_type() == "text/rfc822-headers"
     assert str(parts[2].get_payload()).strip() == "Subject: hello"
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"), [(LETTER, None), (LETTER + "é\r\n".encode(), "8bit")]
+)
+def test_the_whole_is_of_8bit_where_what_comes_back_is(
+    content: bytes, encoding: str | None
+) -> None:
+    message, _ = read(notification(content=content))
+    assert message["Content-Transfer-Encoding"] == encoding
 
 
 def test_an_endless_header_is_bounded() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -72,7 +72,9 @@ async def test_a_next_hop_that_is_down_is_not_tried_for_each_message(tmp_path: P
     recipients = [f"{number}@there.example" for number in range(30)]
     servers = ScriptedServers({each: [unreachable()] for each in recipients})
     async with queue_site(tmp_path, servers) as site:
-        for recipient in recipients:
+        await site.sink.accept(letter_to(recipients[0]), letter())
+        await until(lambda: bool(site.scheduler.hops.resting), site)
+        for recipient in recipients[1:]:
             await site.sink.accept(letter_to(recipient), letter())
         await site.sink.accept(letter_to("up@elsewhere.example"), letter())
         await until(lambda: "outgoing.delivered" in site.counted, site)
@@ -116,7 +118,9 @@ async def test_what_waits_too_long_for_a_next_hop_that_is_down_goes_back_untried
     recipients = [f"{number}@there.example" for number in range(5)]
     servers = ScriptedServers({each: [unreachable()] for each in recipients})
     async with queue_site(tmp_path, servers, retry=short) as site:
-        for recipient in recipients:
+        await site.sink.accept(letter_to(recipients[0]), letter())
+        await until(lambda: bool(site.scheduler.hops.resting), site)
+        for recipient in recipients[1:]:
             await site.sink.accept(letter_to(recipient), letter())
         await until(is_empty(site), site)
     assert len(site.servers.jobs) == 1
@@ -260,3 +264,67 @@ async def test_a_down_next_hop_comes_up_by_itself(tmp_path: Path) -> None:
         await site.sink.accept(letter_to(CAROL), letter())
         await until(is_empty(site), site)
         assert site.scheduler.hops.resting == []
+
+
+async def test_jobs_that_fail_together_make_one_rest(tmp_path: Path) -> None:
+    recipients = [f"{number}@there.example" for number in range(10)]
+    servers = SlowServers({each: [unreachable()] for each in recipients})
+    async with queue_site(tmp_path, servers) as site:
+        for recipient in recipients:
+            await site.sink.accept(letter_to(recipient), letter())
+        await until(lambda: servers.now == 10, site)
+        servers.go.set()
+        await until(lambda: site.counted.get("outgoing.deferred") == 10, site)
+        await until(lambda: bool(site.scheduler.hops.resting), site)
+        assert [hop.failures for hop in site.scheduler.hops.resting] == [1]
+
+
+async def test_a_sender_who_cannot_be_told_keeps_no_finished_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailfront.outgoing.scheduler.PAUSE_SECONDS", 0.05)
+    async with queue_site(tmp_path, ScriptedServers({CAROL: [refused()]})) as site:
+        site.mailboxes.failure = BackendError("Input/output error", temporary=True)
+        await site.sink.accept(letter_to(CAROL), letter())
+        await until(lambda: "outgoing.failed" in site.counted, site)
+        await site.sink.accept(letter_to(DAVE), letter())
+        await until(lambda: "outgoing.delivered" in site.counted, site)
+        await until(lambda: len([*site.spool.known(), *site.spool.accepted(9)]) == 1, site)
+        site.mailboxes.failure = None
+        await until(is_empty(site), site)
+
+
+async def test_what_cannot_be_removed_now_is_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailfront.outgoing.scheduler.PAUSE_SECONDS", 0.05)
+    async with queue_site(tmp_path, ScriptedServers()) as site:
+        remove, failures = site.queue.remove_finished, [BackendError("disk", temporary=True)]
+
+        async def failing(among: Iterable[str]) -> int:
+            if failures:
+                raise failures.pop()
+            return await remove(among)
+
+        monkeypatch.setattr(site.queue, "remove_finished", failing)
+        await site.sink.accept(letter_to(CAROL), letter())
+        await until(is_empty(site), site)
+    assert failures == []
+
+
+async def test_a_step_that_hangs_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with queue_site(tmp_path, ScriptedServers(), start=False) as site:
+        hanging = asyncio.Event()
+
+        async def take_in() -> set[str]:
+            hanging.set()
+            await asyncio.Event().wait()
+            return set()
+
+        monkeypatch.setattr(site.queue, "take_in", take_in)
+        await site.scheduler.start()
+        await hanging.wait()
+        await site.scheduler.stop(0.05)
+    assert "did not end in time" in caplog.text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from mailfront.errors import BackendError
 from mailfront.interfaces.message_sink import Envelope, MailOptions, Message, RecipientOptions
+from mailfront.interfaces.tasks import start_task
 from mailfront.outgoing.sink import OctetMessage
 from tests.support.mail_queues import (
     ALICE,
@@ -94,10 +97,48 @@ async def test_success_of_a_local_delivery_is_told_where_asked_for(site: QueueSi
     assert b"Final-Recipient: rfc822;bob@example.test" in content
 
 
-async def test_a_stranger_who_asks_for_it_is_told_through_the_queue(site: QueueSite) -> None:
+async def test_a_stranger_has_no_notification_sent_to_somebody_else(site: QueueSite) -> None:
     asked = {BOB: RecipientOptions(frozenset({"SUCCESS"}))}
-    await site.sink.accept(Envelope(FOREIGN, (BOB,), recipient_options=asked), letter())
+    stranger = Envelope(FOREIGN, (BOB,), recipient_options=asked)
+    await site.sink.accept(stranger, letter())
+    assert await queued(site) == []
+    await site.sink.accept(replace(stranger, from_inside=True), letter())
     assert await queued(site) == [(FOREIGN,)]
+
+
+async def test_a_notification_of_what_needs_tls_all_the_way_needs_it_too(site: QueueSite) -> None:
+    asked = {BOB: RecipientOptions(frozenset({"SUCCESS"}))}
+    options = MailOptions(require_tls=True)
+    sent = replace(letter_to(BOB), recipient_options=asked, options=options)
+    await site.sink.accept(sent, letter())
+    _, (envelope, _) = site.mailboxes.taken
+    assert envelope.options.require_tls
+
+
+class Held:
+    """A message whose octets come when they are let go."""
+
+    size = len(LETTER)
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def chunks(self) -> Iterator[bytes]:
+        self.begun.set()
+        self.go.wait(60)
+        yield LETTER
+
+
+async def test_a_client_that_gives_up_leaves_no_file_behind(site: QueueSite) -> None:
+    message = Held()
+    accepting = start_task(site.sink.accept(letter_to(FOREIGN), message), name="accepting")
+    await asyncio.to_thread(message.begun.wait, 60)
+    accepting.cancel()
+    await asyncio.wait([accepting])
+    message.go.set()
+    site.sink.close()
+    assert list(site.spool.temporary.iterdir()) == []
+    assert site.spool.accepted(9) == []
 
 
 async def test_what_was_said_of_the_message_is_kept(site: QueueSite) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mailfront.errors import OperatorError
 from mailfront.interfaces.message_sink import RecipientOptions
-from mailfront.queue.database import QueueDatabase
+from mailfront.queue.database import FIRST_NOTICE, QueueDatabase
 from mailfront.queue.entry import QueuedRecipient, Report, State
 from mailfront.queue.mail_queue import unchanged
 from mailfront.queue.message_file import FileHeader
@@ -79,10 +80,28 @@ def test_a_message_is_finished_once_nothing_is_left_to_do_or_to_tell(
     assert database.finished(["one"]) == []
     (untold,) = database.unreported(10)
     assert [(each.address, each.text) for each in untold.recipients] == [("b@x", "no")]
-    database.clear_reports([second.row])
+    database.clear_reports(untold.recipients)
     assert database.finished(["one", "two"]) == database.finished() == ["one"]
     assert database.remove(["one"]) == 2
     assert database.find("one") is None
+
+
+def test_only_what_was_told_is_told_and_a_further_wait_changes_nothing_of_it(
+    database: QueueDatabase,
+) -> None:
+    add(database, "one", recipient("a@x"))
+    mail = database.find("one")
+    assert mail is not None
+    waiting = unchanged(mail.recipients[0])
+    database.update([replace(waiting, report=Report.DELAYED)])
+    (told,) = database.unreported(10)
+    database.update([waiting])
+    assert database.unreported(10) == [told]
+    assert database.unreported(10, after="one") == []
+    database.update([replace(waiting, state=State.FAILED, report=Report.FAILED)])
+    database.clear_reports(told.recipients)
+    (untold,) = database.unreported(10)
+    assert untold.recipients[0].report is Report.FAILED
 
 
 def test_what_is_held_is_not_tried_and_stays_held_after_an_attempt_that_was_under_way(
@@ -104,8 +123,26 @@ def test_what_is_held_is_not_tried_and_stays_held_after_an_attempt_that_was_unde
 
 def test_what_is_overdue_is_found_by_its_time(database: QueueDatabase) -> None:
     add(database, "one", recipient("a@x"))
-    assert database.overdue(99.0, 10) == []
-    assert [each.identifier for each in database.overdue(100.0, 10)] == ["one"]
+    assert database.overdue(99.0, 10) == ([], FIRST_NOTICE)
+    mails, after = database.overdue(100.0, 10)
+    assert [each.identifier for each in mails] == ["one"]
+    assert after == FIRST_NOTICE
+
+
+def test_those_who_are_overdue_longest_come_first_and_all_have_their_turn(
+    database: QueueDatabase,
+) -> None:
+    for number in range(7):
+        moment = 50.0 if number < 3 else 50.0 - number
+        each = replace(recipient("a@x"), next_notice=moment)
+        add(database, f"m{number}", each, replace(each, address="b@x"))
+    turns, after = [], FIRST_NOTICE
+    for _ in range(4):
+        mails, after = database.overdue(100.0, 2, after)
+        turns.append([mail.identifier for mail in mails])
+        assert all(len(mail.recipients) == 2 for mail in mails)
+    assert turns == [["m6", "m5"], ["m4", "m3"], ["m0", "m1"], ["m2"]]
+    assert after == FIRST_NOTICE
 
 
 def test_messages_are_listed_by_destination(database: QueueDatabase) -> None:
@@ -113,6 +150,15 @@ def test_messages_are_listed_by_destination(database: QueueDatabase) -> None:
     add(database, "two", recipient("a@y.example"))
     assert [each.identifier for each in database.listing("y.example")] == ["two"]
     assert [each.identifier for each in database.listing()] == ["one", "two"]
+
+
+def test_a_destination_is_that_domain_and_no_pattern(database: QueueDatabase) -> None:
+    add(database, "one", recipient("a@my_host.example"))
+    add(database, "two", recipient("a@myXhost.Example"))
+    add(database, "three", recipient("a@b.my_host.example"))
+    assert [each.identifier for each in database.listing("my_host.example")] == ["one"]
+    assert [each.identifier for each in database.listing("myxhost.example")] == ["two"]
+    assert list(database.listing("%")) == []
 
 
 def test_a_retry_and_another_next_hop_count_at_once(database: QueueDatabase) -> None:
@@ -137,7 +183,7 @@ def test_damage_and_another_version_are_told(tmp_path: Path, database: QueueData
     other = tmp_path / "other.sqlite"
     with closing(sqlite3.connect(other)) as connection:
         connection.execute("PRAGMA user_version = 9")
-    with pytest.raises(sqlite3.DatabaseError, match="version 9"):
+    with pytest.raises(OperatorError, match="version 9"):
         QueueDatabase(other)
     other.write_bytes(b"no database" * 1000)
     with pytest.raises(sqlite3.DatabaseError):
@@ -150,7 +196,8 @@ def test_every_question_is_answered_by_an_index(tmp_path: Path, database: QueueD
         "SELECT MIN(next_attempt) FROM recipients WHERE state = 0 AND hop = ?",
         "SELECT message FROM recipients WHERE state = 0 AND hop = ? AND next_attempt <= 1 "
         "ORDER BY next_attempt LIMIT 1",
-        "SELECT DISTINCT message FROM recipients WHERE state = 0 AND next_notice <= 1",
+        "SELECT message, next_notice, row FROM recipients WHERE state = 0 AND next_notice <= 1 "
+        "AND next_notice >= 0 AND (next_notice > 0 OR row > 0) ORDER BY next_notice, row",
         "SELECT DISTINCT message FROM recipients WHERE report != ''",
     )
     with closing(sqlite3.connect(tmp_path / "queue.sqlite")) as connection:
@@ -159,3 +206,4 @@ def test_every_question_is_answered_by_an_index(tmp_path: Path, database: QueueD
             plan = connection.execute(f"EXPLAIN QUERY PLAN {question}", values).fetchall()
             assert "USING" in plan[0][3], (question, plan)
             assert "INDEX" in plan[0][3], (question, plan)
+            assert "TEMP B-TREE" not in str(plan), (question, plan)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ async def finish(queue: MailQueue, name: str) -> None:
     mail = await queue.find(name)
     assert mail is not None
     await queue.update([given_up(each, "no") for each in mail.recipients])
-    await queue.clear_reports([each.row for each in mail.recipients])
+    (untold,) = await queue.unreported(9)
+    await queue.clear_reports(untold.recipients)
 
 
 async def test_what_was_accepted_is_taken_in_and_found_by_its_next_hop(tmp_path: Path) -> None:
@@ -122,6 +124,62 @@ async def test_a_damaged_message_is_set_aside_and_the_others_go_on(tmp_path: Pat
         assert await queue.find(good) is not None
         assert bad in queue.problems[0]
     assert [each.name.partition(".")[0] for each in (tmp_path / "damaged").iterdir()] == [bad]
+
+
+async def test_what_cannot_be_read_is_told_once_and_the_others_go_on(tmp_path: Path) -> None:
+    accept(tmp_path, "a@one.example")
+    for name in ("lost+found", "x.tmp", "00112233"):
+        (tmp_path / "new" / name).mkdir()
+        (tmp_path / "messages" / name).mkdir()
+    async with opened(tmp_path) as queue:
+        assert await queue.take_in() == {"tcp_local one.example"}
+        good = accept(tmp_path, "b@two.example")
+        assert await queue.take_in() == {"tcp_local two.example"}
+        assert await queue.find(good) is not None
+        assert ["00112233" in each for each in queue.problems] == [True, True]
+
+
+async def test_a_batch_that_cannot_be_read_does_not_hide_what_comes_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailfront.queue.mail_queue.BATCH", 2)
+    names = [accept(tmp_path, "a@one.example") for _ in range(3)]
+    for number in range(5):
+        (tmp_path / "new" / f"0011223{number}").mkdir()
+    async with opened(tmp_path) as queue:
+        await queue.take_in()
+        assert sorted(await queue.select("")) == sorted(names)
+
+
+async def test_the_database_of_another_release_is_left_where_it_is(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / NAME)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    queue = MailQueue(Spool(tmp_path), lambda _: "-", lambda _: 0.0)
+    with pytest.raises(BackendError, match="version 2"):
+        await queue.start()
+    await queue.close()
+    assert list((tmp_path / "damaged").iterdir()) == []
+
+
+async def test_what_was_never_accepted_is_cleared_away_while_the_queue_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailfront.queue.mail_queue.CLEARING_SECONDS", 0.0)
+    async with opened(tmp_path) as queue:
+        (tmp_path / "tmp" / "00112233").write_bytes(b"x")
+        os.utime(tmp_path / "tmp" / "00112233", (1, 1))
+        await queue.take_in()
+        assert list((tmp_path / "tmp").iterdir()) == []
+
+
+async def test_those_for_whom_nothing_is_done_keep_no_other_sender_waiting(tmp_path: Path) -> None:
+    names = {accept(tmp_path, "a@one.example") for _ in range(5)}
+    async with opened(tmp_path) as queue:
+        await queue.take_in()
+        turns = [await queue.overdue(1e12, 2) for _ in range(4)]
+        assert [len(each) for each in turns] == [2, 2, 1, 2]
+        assert {mail.identifier for turn in turns for mail in turn} == names
+        assert turns[3] == turns[0]
 
 
 async def test_a_message_that_rots_on_the_disk_is_not_sent(tmp_path: Path) -> None:
