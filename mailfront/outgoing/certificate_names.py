@@ -10,10 +10,22 @@ import ipaddress
 from collections.abc import Sequence
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from mailfront.keystore.host_names import patterns_for
 from mailfront.outgoing.mail_exchangers import address_literal
 from mailfront.tls.certificate_names import names_of
+
+# What `cryptography` raises of certificates that it cannot read.
+# The last four are plain Exceptions.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def fits_a_name(leaf: bytes, wanted: Sequence[str]) -> bool:
@@ -22,7 +34,7 @@ def fits_a_name(leaf: bytes, wanted: Sequence[str]) -> bool:
         certificate = x509.load_der_x509_certificate(leaf)
         presented = names_of(certificate)
         addresses = _addresses(certificate)
-    except ValueError:
+    except UNREADABLE:
         return False
     return any(_fits(name, presented, addresses) for name in wanted)
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dns.rdtypes.ANY.TLSA import TLSA
 
 from mailfront.errors import DnsUnavailableError
-from mailfront.outgoing.certificate_names import fits_a_name
+from mailfront.outgoing.certificate_names import UNREADABLE, fits_a_name
 from mailfront.outgoing.mail_exchangers import HostAddresses, Lookup, MailExchangers
 from mailfront.tls import certificate_bridge
 from mailfront.tls.certificate_bridge import (
@@ -190,7 +190,7 @@ def _fits(record: TlsaRecord, certificate: bytes) -> bool:
         try:
             key = x509.load_der_x509_certificate(certificate).public_key()
             octets = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        except (ValueError, TypeError):
+        except UNREADABLE:
             return False
     if record.matching == _SHA256:
         octets = hashlib.sha256(octets).digest()

@@ -3,7 +3,8 @@
 Takes a name and a type, gives an `Answer`, out of a bounded cache for as long as its time to live
 says. The proof is the AD bit of a validating resolver (RFC 4035 section 3.2.3, RFC 6840 section
 5.8). Anybody on the way could set it, so it is believed only from resolvers on loopback, unless
-the operator says otherwise.
+the operator says otherwise. Where any is believed the others are not asked: what they would say
+after its SERVFAIL may be what it found to be forged.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import dns.asyncquery
@@ -37,8 +39,11 @@ _SHORTEST_KEPT = 1.0
 # What passes every path in one datagram (DNS flag day 2020).
 _PAYLOAD = 1232
 _ROUNDS = 2
+_LOOKED_AT = 8
 _MOST_SERVERS = 3
 _MOST_RECORDS = 200
+# So that those who fill the cache with the largest answers there are gain little by it.
+_LARGEST_KEPT = 4096
 # The resolver of Docker's networks is on loopback and passes on what another machine says.
 _NOT_OF_THIS_MACHINE = ipaddress.ip_address("127.0.0.11")
 
@@ -86,6 +91,12 @@ def name_servers(text: str, *, believe_all: bool = False) -> tuple[NameServer, .
         own = parsed.is_loopback and parsed != _NOT_OF_THIS_MACHINE
         found.append(NameServer(address, number, believe_all or own))
     return tuple(found)
+
+
+def servers_to_ask(servers: Sequence[NameServer]) -> Sequence[NameServer]:
+    """Leave only those that are believed, if there is one: an answer that a validating resolver
+    refuses (RFC 4035 section 5.5) is not to be had from one that proves nothing."""
+    return [each for each in servers if each.is_believed] or servers
 
 
 @dataclass(slots=True)
@@ -147,7 +158,10 @@ class Resolver:
 
     def _known(self, question: tuple[str, str]) -> Answer | None:
         until, answer = self._kept.get(question, (0.0, None))
-        return answer if self.clock() < until else None
+        if self.clock() < until:
+            return answer
+        self._kept.pop(question, None)
+        return None
 
     async def _asked(self, question: tuple[str, str]) -> Answer:
         name, kind = question
@@ -161,7 +175,7 @@ class Resolver:
             return Answer(name, exists=False)
         query.flags |= dns.flags.AD
         problem = "there is no name server"
-        for server in [*self.servers()[:_MOST_SERVERS]] * _ROUNDS:
+        for server in [*servers_to_ask(self.servers())[:_MOST_SERVERS]] * _ROUNDS:
             try:
                 response, _ = await dns.asyncquery.udp_with_fallback(
                     query, server.address, timeout=self.timeout, port=server.port,
@@ -173,16 +187,22 @@ class Resolver:
             except (dns.exception.DNSException, OSError, EOFError) as failure:
                 problem = _told(failure)
             else:
-                self._keep(question, answer, lasts)
+                if _octets(answer) <= _LARGEST_KEPT:
+                    self._keep(question, answer, lasts)
                 return answer
         raise DnsUnavailableError(f"looking up {kind} of {name or 'the root'}: {problem}")
 
     def _keep(self, question: tuple[str, str], answer: Answer, lasts: float) -> None:
         self._kept.pop(question, None)
+        now = self.clock()
+        # A few of the oldest each time: what has expired goes without a walk through all.
+        for each in list(islice(self._kept, _LOOKED_AT)):
+            if self._kept[each][0] <= now:
+                del self._kept[each]
         while len(self._kept) >= _MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         kept_for = min(max(lasts, _SHORTEST_KEPT), _LONGEST_KEPT)
-        self._kept[question] = (self.clock() + kept_for, answer)
+        self._kept[question] = (now + kept_for, answer)
 
 
 class _NoAnswer(Exception):
@@ -204,6 +224,10 @@ def _read(name: str, response: dns.message.Message, *, believed: bool) -> tuple[
         is_alias=bool(chain.cnames),
     )
     return answer, float(chain.minimum_ttl)
+
+
+def _octets(answer: Answer) -> int:
+    return sum(len(record.to_wire() or b"") for record in answer.records)
 
 
 def _told(failure: Exception) -> str:

@@ -60,8 +60,8 @@ class DkimSigning:
                 _log.error("%s; mail goes out without its signature", problem)
         self.problems = problems
 
-    async def sign(self, _envelope: Envelope, message: Message) -> bytes:
+    async def sign(self, envelope: Envelope, message: Message) -> bytes:
         """Return the fields to put before a message, which may be none."""
         if not self._signer.has_keys:
             return b""
-        return await asyncio.to_thread(self._signer.sign, message)
+        return await asyncio.to_thread(self._signer.sign, message, envelope.sender)

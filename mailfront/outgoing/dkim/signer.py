@@ -1,14 +1,16 @@
 """Signatures over a message: the fields that go before it (RFC 6376 section 5).
 
 Takes a message that can be read, gives its `DKIM-Signature` fields, one for each key of the domain
-in its From field. Both canonical forms are relaxed. Fields that a stranger might add to a signed
-message count as signed though absent (section 8.15). RSA signs with SHA-256 alone (RFC 8301).
+in its From field, if that is the sender's own. Both canonical forms are relaxed. Fields that a
+stranger might add to a signed message count as signed though absent (section 8.15). RSA signs with
+SHA-256 alone (RFC 8301).
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -22,6 +24,8 @@ from mailfront.outgoing.dkim.keys import DomainKey, SigningKey
 from mailfront.protocol.mail_address import canonical_domain
 from mailfront.protocol.mime.address import mailboxes, parse_addresses
 from mailfront.protocol.mime.header import HeaderField, header_fields
+
+_log = logging.getLogger("mailfront.dkim")
 
 # A header beyond this is not signed.
 LARGEST_HEADER = 1024 * 1024
@@ -39,6 +43,7 @@ _SIGNED = (
 )  # fmt: skip
 _WIDTH = 76
 _LINE = 72
+_MOST_TOLD = 1000
 _END_OF_HEADER = b"\r\n\r\n"
 
 
@@ -49,6 +54,7 @@ class MessageSigner:
         self, keys: Sequence[DomainKey] = (), *, clock: Callable[[], float] = time.time
     ) -> None:
         self._clock = clock
+        self._told: set[tuple[str, str]] = set()
         self._keys: dict[str, tuple[DomainKey, ...]] = {}
         self.use(keys)
 
@@ -64,16 +70,17 @@ class MessageSigner:
         """Whether anything can be signed."""
         return bool(self._keys)
 
-    def sign(self, message: Message) -> bytes:
+    def sign(self, message: Message, sender: str) -> bytes:
         """Return the fields to be put before the message, each with its line end; nothing if no
-        key is for the domain of its one From field.
+        key is for the domain of its one From field, or if that is neither the domain of `sender`
+        (the envelope's, which submission has found to be the user's own) nor below it.
 
         Reads the whole message: to be called in a thread.
         """
         chunks = message.chunks()
         header, body_start = _header(chunks)
         fields = header_fields(header, limit=len(header))
-        keys = self._keys_for(fields)
+        keys = self._keys_for(fields, sender)
         if not keys:
             return b""
         body = BodyHash()
@@ -84,20 +91,32 @@ class MessageSigner:
         signed = _signed_fields(fields)
         return b"".join(self._signature(key, signed, digest) for key in keys)
 
-    def _keys_for(self, fields: Sequence[HeaderField]) -> tuple[DomainKey, ...]:
+    def _keys_for(self, fields: Sequence[HeaderField], sender: str) -> tuple[DomainKey, ...]:
         """The keys of the author's domain, else of the nearest domain above it."""
         values = [field.value for field in fields if field.name.lower() == b"from"]
         authors = mailboxes(parse_addresses(values[0])) if len(values) == 1 else []
         domains = {_canonical(author.domain) for author in authors}
         if len(domains) != 1:
             return ()
-        name = domains.pop()
+        author = name = domains.pop()
         keys = self._keys
-        while name:
-            if name in keys:
-                return keys[name]
+        while name and name not in keys:
             name = name.partition(".")[2]
-        return ()
+        if not name:
+            return ()
+        own = _canonical(sender.rpartition("@")[2].encode("utf-8", "replace"))
+        if not own or not f".{author}".endswith(f".{own}"):
+            self._tell(own, name)
+            return ()
+        return keys[name]
+
+    def _tell(self, own: str, domain: str) -> None:
+        if (own, domain) not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add((own, domain))
+            _log.warning(
+                "mail of a sender in %r with a From in %s, which is not theirs, is not signed;"
+                " this is told once", own, domain,
+            )  # fmt: skip
 
     def _signature(
         self, key: DomainKey, signed: Sequence[tuple[bytes, bytes | None]], digest: bytes

@@ -54,7 +54,7 @@ class Net:
         if self.proved:
             response.flags |= dns.flags.AD
         response.answer += [record(line) for line in self.lines]
-        return dns.message.from_wire(response.to_wire()), False
+        return dns.message.from_wire(response.to_wire(max_size=65535)), False
 
 
 @pytest.fixture
@@ -107,10 +107,26 @@ async def test_no_such_name_is_an_answer_and_a_failure_is_none(net: Net) -> None
 
 
 async def test_the_next_server_is_asked_if_one_is_silent(net: Net) -> None:
-    net.silent = {OURS.address}
+    net.silent = {THEIRS.address}
     net.lines = ["x.test. 60 IN A 192.0.2.1"]
-    answer = await Resolver(lambda: [OURS, THEIRS]).lookup("x.test", "A")
-    assert (len(answer.records), net.asked) == (1, [OURS.address, THEIRS.address])
+    another = NameServer("192.0.2.54")
+    answer = await Resolver(lambda: [THEIRS, another]).lookup("x.test", "A")
+    assert (len(answer.records), net.asked) == (1, [THEIRS.address, another.address])
+
+
+async def test_where_one_is_believed_nobody_else_is_asked(net: Net) -> None:
+    net.rcode = dns.rcode.SERVFAIL
+    with pytest.raises(DnsUnavailableError, match="SERVFAIL"):
+        await Resolver(lambda: [THEIRS, OURS]).lookup("x.test", "A")
+    assert set(net.asked) == {OURS.address}
+
+
+async def test_an_answer_of_many_octets_is_given_and_not_kept(net: Net) -> None:
+    net.lines = [f'x.test. 60 IN TXT "{number:0250}"' for number in range(20)]
+    resolver = Resolver(lambda: [OURS])
+    assert len((await resolver.lookup("x.test", "TXT")).records) == 20
+    await resolver.lookup("x.test", "TXT")
+    assert len(net.asked) == 2
 
 
 async def test_a_failure_is_not_kept(net: Net) -> None:

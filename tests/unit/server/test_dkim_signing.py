@@ -54,3 +54,8 @@ async def test_keys_follow_the_keystore(token: InternalToken) -> None:
 def test_an_item_that_names_no_key_is_refused(token: InternalToken) -> None:
     with pytest.raises(ConfigurationError):
         DkimSigning(Configuration.of({"dkim.selectors": "example.test"}), token)
+
+
+async def test_a_user_of_another_domain_gets_no_signature(token: InternalToken) -> None:
+    signing = DkimSigning(BOTH, token)
+    assert await signing.sign(Envelope("m@example.org", ("bob@example.net",)), MESSAGE) == b""

@@ -15,6 +15,7 @@ from mailfront.outgoing.dkim.signer import LARGEST_HEADER, MessageSigner
 
 RSA = DomainKey("example.test", "r1", new_key("rsa-2048"))
 ED = DomainKey("example.test", "e1", new_key("ed25519"))
+SENDER = "alice@example.test"
 RECORDS = {
     key_name(key.domain, key.selector): record_text(key.key.public_key()) for key in (RSA, ED)
 }
@@ -48,8 +49,13 @@ def records(name: bytes, timeout: int = 5) -> bytes | None:
     return None if text is None else text.encode()
 
 
-def sign(content: bytes, keys: Sequence[DomainKey] = (RSA,), chunk: int = 1 << 20) -> bytes:
-    return MessageSigner(keys, clock=lambda: 1_795_000_000.0).sign(Octets(content, chunk))
+def sign(
+    content: bytes,
+    keys: Sequence[DomainKey] = (RSA,),
+    chunk: int = 1 << 20,
+    sender: str = SENDER,
+) -> bytes:
+    return MessageSigner(keys, clock=lambda: 1_795_000_000.0).sign(Octets(content, chunk), sender)
 
 
 def verifies(content: bytes, index: int = 0) -> bool:
@@ -147,7 +153,7 @@ def test_a_domain_below_is_signed_for_by_the_domain_above() -> None:
 def test_a_domain_in_its_own_letters_is_signed_as_dns_has_it() -> None:
     key = DomainKey("xn--bcher-kva.example", "r1", RSA.key)
     content = "From: alice@bücher.example\r\n\r\nx\r\n".encode()
-    assert b"d=xn--bcher-kva.example;" in sign(content, [key])
+    assert b"d=xn--bcher-kva.example;" in sign(content, [key], sender="alice@bücher.example")
 
 
 def test_lines_are_as_short_as_mail_wants_them() -> None:
@@ -164,6 +170,33 @@ def test_an_endless_header_is_not_signed() -> None:
 def test_keys_may_change_while_it_signs() -> None:
     signer = MessageSigner()
     content = Octets(HEADER + b"\r\nHello\r\n")
-    assert (signer.has_keys, signer.sign(content)) == (False, b"")
+    assert (signer.has_keys, signer.sign(content, SENDER)) == (False, b"")
     signer.use([RSA])
-    assert (signer.has_keys, signer.sign(content) == b"") == (True, False)
+    assert (signer.has_keys, signer.sign(content, SENDER) == b"") == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("sender", "is_signed"),
+    [
+        ("alice@EXAMPLE.test", True),
+        ("alice@example.org", False),
+        ("alice@sub.example.test", False),
+        ("alice@ample.test", False),
+        ("", False),
+    ],
+)
+def test_only_who_sends_from_the_domain_gets_its_signature(sender: str, is_signed: bool) -> None:
+    message = Octets(HEADER + b"\r\nHello\r\n")
+    assert bool(MessageSigner([RSA]).sign(message, sender)) is is_signed
+
+
+def test_a_sender_may_write_from_below_their_domain() -> None:
+    message = Octets(b"From: a@sub.example.test\r\n\r\nHello\r\n")
+    assert MessageSigner([RSA]).sign(message, SENDER)
+
+
+def test_mail_in_the_name_of_another_domain_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    signer = MessageSigner([RSA])
+    for _ in range(2):
+        assert not signer.sign(Octets(HEADER + b"\r\nHello\r\n"), "mallory@example.org")
+    assert caplog.text.count("is not signed") == 1
