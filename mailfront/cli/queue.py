@@ -34,7 +34,8 @@ from mailfront.queue.database import NAME, QueueDatabase
 from mailfront.queue.entry import QueuedMail, QueuedRecipient, State
 from mailfront.queue.mail_queue import MailQueue
 from mailfront.queue.message_file import options_record, read_header
-from mailfront.queue.operating import ALL, DESTINATION, IDENTIFIER, Action, Done, Request, perform
+from mailfront.queue.operating import ALL, DESTINATION, Action, Done, Request, perform
+from mailfront.queue.spool import IDENTIFIER
 from mailfront.server.control import ask_server
 from mailfront.server.lock import ServerLock, require_no_server
 from mailfront.server.outgoing import queue_spool, retry_settings

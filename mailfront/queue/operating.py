@@ -15,10 +15,10 @@ from enum import StrEnum
 
 from mailfront.errors import OperatorError
 from mailfront.queue.mail_queue import MailQueue
+from mailfront.queue.spool import IDENTIFIER
 
 ALL = "--all"
 DESTINATION = "--destination"
-IDENTIFIER = re.compile(r"[0-9a-f]{8,64}")
 _DOMAIN = re.compile(r"[^\s@%]{1,255}")
 
 _log = logging.getLogger("mailfront.queue")

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from mailfront.configuration.durable_file import sync_directory
@@ -21,6 +22,8 @@ from mailfront.errors import BackendError
 from mailfront.interfaces.message_sink import Envelope
 from mailfront.queue.message_file import QueuedMessage, write_message_file
 
+# What has another name in new/ or messages/ is no message, and left alone.
+IDENTIFIER = re.compile(r"[0-9a-f]{8,64}")
 # A file that a process left in tmp/ so long ago was never accepted.
 ABANDONED_SECONDS = 36 * 3600.0
 _COUNT_SECONDS = 2.0
@@ -29,11 +32,13 @@ _COUNT_SECONDS = 2.0
 class PreparedMessage:
     """A message whose file is written and synced, but not accepted yet."""
 
-    def __init__(self, path: Path, target: Path, size: int) -> None:
+    def __init__(self, path: Path, target: Path, known: Path, size: int) -> None:
+        """From `path` it goes to `target` when it is accepted, and from there to `known`."""
         self.identifier = target.name
         self.size = size
         self._path = path
         self._target = target
+        self._known = known
 
     def commit(self) -> None:
         """Accept it; durable on return. Raises `OSError`; then it is not accepted."""
@@ -41,7 +46,9 @@ class PreparedMessage:
         try:
             sync_directory(self._target.parent)
         except OSError:
-            self._target.unlink(missing_ok=True)
+            # Whoever delivers may have taken it in already.
+            for each in (self._target, self._known):
+                each.unlink(missing_ok=True)
             raise
 
     def discard(self) -> None:
@@ -80,13 +87,13 @@ class Spool:
     ) -> PreparedMessage:
         """Write a message down. Raises `BackendError` (temporary): no room, no right, no disk."""
         self._require_room()
-        name = identifier or secrets.token_hex(8)
+        name = identifier if IDENTIFIER.fullmatch(identifier) else secrets.token_hex(8)
         path = self.temporary / name
         try:
             size = write_message_file(path, envelope, time.time(), chunks)
         except OSError as failure:
             raise BackendError(f"the queue: {failure}", temporary=True) from failure
-        return PreparedMessage(path, self.new / name, size)
+        return PreparedMessage(path, self.new / name, self.messages / name, size)
 
     def open(self, identifier: str) -> QueuedMessage:
         """Open and check a message. Raises `DamagedFileError` or `OSError`."""
@@ -98,12 +105,13 @@ class Spool:
             # Taken in between the two looks.
             return QueuedMessage(self.messages / identifier)
 
-    def accepted(self, most: int) -> list[str]:
-        """The names of some messages that were accepted and not taken in yet."""
-        names = []
+    def accepted(self, most: int, but_for: Container[str] = ()) -> list[str]:
+        """The names of some messages that were accepted and not taken in yet, but for those."""
+        names: list[str] = []
         with os.scandir(self.new) as entries:
             for entry in entries:
-                names.append(entry.name)
+                if IDENTIFIER.fullmatch(entry.name) and entry.name not in but_for:
+                    names.append(entry.name)
                 if len(names) == most:
                     break
         return names
@@ -112,7 +120,8 @@ class Spool:
         """The names of all messages in `messages/`."""
         with os.scandir(self.messages) as entries:
             for entry in entries:
-                yield entry.name
+                if IDENTIFIER.fullmatch(entry.name):
+                    yield entry.name
 
     def _everything(self) -> Iterator[str]:
         yield from self.known()
@@ -144,7 +153,7 @@ class Spool:
         removed = 0
         now = time.time()
         for path in self.temporary.iterdir():
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 if now - path.stat().st_mtime > ABANDONED_SECONDS:
                     path.unlink()
                     removed += 1

@@ -54,6 +54,30 @@ def test_a_message_is_found_before_and_after_it_was_taken_in(spool: Spool) -> No
         spool.open(prepared.identifier)
 
 
+@pytest.mark.parametrize("is_taken_in", [False, True])
+def test_what_was_not_accepted_for_sure_is_nowhere(
+    spool: Spool, is_taken_in: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = spool.prepare(ENVELOPE, [LETTER])
+
+    def fail(_: Path) -> None:
+        if is_taken_in:
+            spool.take_in([prepared.identifier])
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("mailfront.queue.spool.sync_directory", fail)
+    with pytest.raises(OSError, match="Input"):
+        prepared.commit()
+    assert [*spool.new.iterdir(), *spool.messages.iterdir()] == []
+
+
+def test_what_has_no_name_of_a_message_is_none(spool: Spool) -> None:
+    for directory in (spool.new, spool.messages):
+        (directory / "lost+found").mkdir()
+    assert spool.accepted(10) == []
+    assert list(spool.known()) == []
+
+
 def test_a_full_queue_takes_nothing_for_now(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "queue", most_messages=1)
     spool.create()
