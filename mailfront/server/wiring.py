@@ -254,6 +254,8 @@ class Services:
                 settings = replace(
                     self._smtp_settings, tls_available=not port.implicit_tls, tls_ready=tls_ready,
                     arrivals=Arrivals(port.name, self.channels.current),
+                    # A stranger's success notifications would go to whom the stranger names.
+                    honours_dsn=self._smtp_settings.honours_dsn and role is Role.SUBMISSION,
                 )  # fmt: skip
                 relay = self._upstreams.relay("imta" if role is Role.MX else "submit")
                 return SmtpFront(

@@ -238,7 +238,21 @@ class Relaying(Reception):
 
 
 class RelayingSubmission(Relaying, SubmissionReception):
-    """What users send: the sender must be theirs, the rest is up to the server behind."""
+    """What users send: the sender must be theirs, the rest is up to the server behind.
+
+    To that server we are trusted: who may not relay here is judged here, and reaches users of ours
+    alone.
+    """
+
+    async def handle_RCPT(  # noqa: N802
+        self, session: SessionFacts, recipient: Mailbox, options: RecipientOptions = NO_OPTIONS
+    ) -> Reply:
+        """Let the server behind judge a recipient whom this client may write to."""
+        if not session.inbound.may_relay(session.identity):
+            answer = await SubmissionReception.handle_RCPT(self, session, recipient, options)
+            if answer.code != reply.RECIPIENT_OK.code:
+                return answer
+        return await super().handle_RCPT(session, recipient, options)
 
 
 def passed(answer: RelayAnswer) -> Reply:

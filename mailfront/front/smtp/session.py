@@ -100,10 +100,12 @@ class SmtpSession(MessageSession):
             return
         name = verb.decode("ascii", errors="replace")
         command = COMMANDS.get(name)
-        if command is None:
-            self.send(reply.UNKNOWN_COMMAND)
-        elif len(line) + len(b"\r\n") > command.line_limit:
-            self.send(reply.LINE_TOO_LONG)
+        unfit = _unfit(command, line)
+        if unfit is not None and line[:4].upper() == b"BDAT":
+            # The octets that follow it would be taken for commands.
+            self.end(unfit, "malformed BDAT")
+        elif command is None or unfit is not None:
+            self.send(unfit or reply.UNKNOWN_COMMAND)
         elif command.octets_follow:
             self.take_chunk(argument, self._refusal(command, argument))
         elif (refusal := self._refusal(command, argument)) is not None:
@@ -332,6 +334,8 @@ class SmtpSession(MessageSession):
             self.transaction.mail_from = "" if sender is None else str(sender)
             self.transaction.options = parameters.options
             self.transaction.smtp_utf8 = parameters.options.utf8
+        else:
+            self._forget_recognition()
         self.send(answer)
 
     async def smtp_RCPT(self, arg: str | None) -> None:
@@ -375,3 +379,10 @@ class SmtpSession(MessageSession):
     async def smtp_EXPN(self, arg: str) -> None:
         """RFC 5321 section 3.5.1: there is nothing to expand."""
         self.send(reply.NOT_IMPLEMENTED)
+
+
+def _unfit(command: Command | None, line: bytes) -> Reply | None:
+    """Why a line can be no command at all."""
+    if command is None:
+        return reply.UNKNOWN_COMMAND
+    return reply.LINE_TOO_LONG if len(line) + len(b"\r\n") > command.line_limit else None

@@ -133,10 +133,25 @@ async def test_nobody_sends_chunks_for_nothing_without_end() -> None:
     assert client.closed
 
 
-@pytest.mark.parametrize("line", [b"BDAT", b"BDAT x", b"BDAT -1 LAST", b"BDAT 1 2", b"BDAT \xff"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"BDAT",
+        b"BDAT x",
+        b"BDAT -1 LAST",
+        b"BDAT 1 2",
+        b"BDAT \xff",
+        b"bdat\t20 LAST",
+        b"BDAT 20 " + b" " * 600 + b"LAST",
+    ],
+)
 async def test_behind_a_chunk_of_unknown_length_nothing_is_understood(line: bytes) -> None:
     client = await session()
-    assert code_of(await client.send(line + b"\r\nNOOP\r\n")) == "501 5.5.4"
+    assert code_of(await client.send(line + b"\r\nNOOP\r\n")) in (
+        "500 5.5.1",
+        "500 5.5.2",
+        "501 5.5.4",
+    )
     assert client.closed
 
 

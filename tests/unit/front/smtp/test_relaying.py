@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from mailfront.channels.channel import Channel, Demand
 from mailfront.errors import BackendError
 from mailfront.front.smtp import Role, SmtpSettings
+from mailfront.front.smtp.inbound import Inbound
 from mailfront.front.smtp.reception import HEADER_LIMIT, NO_OPTIONS
 from mailfront.interfaces.mail_relay import (
     RelayAnswer,
@@ -320,3 +322,17 @@ async def test_what_the_servers_behind_honour_is_offered_and_told(dsn: bool) -> 
         options = MailOptions(require_tls=True, return_content="FULL", envelope_id="1")
         assert behind.asked[0] == RelayedMail(ALICE, None, options)
         assert behind.options == {BOB: RecipientOptions(frozenset({"NEVER"}))}
+
+
+async def test_who_may_not_relay_reaches_users_here_alone_whatever_the_server_behind_takes() -> (
+    None
+):
+    behind = Behind()
+    client = await SmtpConversation(Role.SUBMISSION, SETTINGS, TLS, relay=behind).greeted()
+    channel = Channel("tcp_submit", "", 0, sasl_server=Demand.MAY, submission=True)
+    client.protocol.facts.inbound = Inbound(channel)
+    await client.say("MAIL FROM:<forged@bank.example>")
+    answers = await client.say("RCPT TO:<victim@elsewhere.example>", "RCPT TO:<no@example.test>")
+    assert [answer[:9] for answer in answers] == ["550 5.7.1", "550 5.1.1"]
+    assert await client.say(f"RCPT TO:<{BOB}>") == ["250 2.1.0 theirs"]
+    assert behind.asked[1:] == [BOB]
