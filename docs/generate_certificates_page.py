@@ -172,6 +172,7 @@ _INSTEAD = (
     (re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", re.MULTILINE), _LOG_TIME),
     (re.compile(r"(?<=peer=127\.0\.0\.1:)\d+"), "40112"),
     (re.compile(r" suite=\S+ group=\S+"), " suite=TLS_AES_128_GCM_SHA256 group=x25519"),
+    (re.compile(r"(?<= session=)[A-Za-z0-9_-]{12}"), "7zw9Eit3q0Wr"),
     (re.compile(r" in=\d+ out=\d+ seconds=[\d.]+"), " in=1364 out=2520 seconds=0.021"),
     (re.compile(r"\b[0-9a-f]{64}\b"), hashlib.shake_256(b"SHA-256").hexdigest(32)),
     (re.compile(r"(?<=^serial number: )[0-9a-f]+", re.MULTILINE), "5a1c9f"),
