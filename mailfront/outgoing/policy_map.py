@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -22,6 +23,8 @@ _log = logging.getLogger("mailfront.outgoing")
 
 LARGEST_FILE = 4 * 1024 * 1024
 _MOST_MATCHES = 64
+# An editor may empty or remove a file before it writes the new one.
+_EMPTY_SECONDS = 10.0
 _BRACKETED = re.compile(r"\[([^\[\]\s]{1,255})\](?::([0-9]{1,5}))?")
 _WITH_PORT = re.compile(r"([^:\[\]\s]{1,255}):([0-9]{1,5})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -107,23 +110,37 @@ def load_policy_map(path: Path) -> PolicyMap:
 
 class PolicyMapFile:
     """The file as it is now: read again when it changes; what cannot be read leaves the last one
-    in force, and is logged."""
+    in force, and is logged. One that has lost all its lines counts as empty after some seconds."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises `ConfigurationError`."""
         self._path = path
+        self._clock = clock
+        self._empty_since: float | None = None
         self._seen = self._state()
         self._map = load_policy_map(path)
 
     def current(self) -> PolicyMap:
         """Return the map in force."""
         if (state := self._state()) != self._seen:
-            self._seen = state
             try:
-                self._map = load_policy_map(self._path)
+                found = load_policy_map(self._path)
             except ConfigurationError as fault:
+                self._seen = state
                 _log.error("the policy map stays as it was: %s", fault)
+            else:
+                if self._map.entries and not found.entries and not self._is_empty_for_long():
+                    return self._map
+                self._seen, self._map = state, found
+        self._empty_since = None
         return self._map
+
+    def _is_empty_for_long(self) -> bool:
+        now = self._clock()
+        if self._empty_since is None:
+            self._empty_since = now
+            _log.warning("%s has no lines any more: they count for a few seconds yet", self._path)
+        return now - self._empty_since >= _EMPTY_SECONDS
 
     def _state(self) -> tuple[int, int, int]:
         try:

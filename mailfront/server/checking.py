@@ -125,7 +125,7 @@ def _check_channels(
 
 def _check_sending(root: ServerRoot, configuration: Configuration, findings: Findings) -> None:
     try:
-        check_sending(root, configuration)
+        findings.warnings += check_sending(root, configuration)
     except OperatorError as failure:
         findings.add(failure)
 

@@ -21,7 +21,7 @@ from mailfront.outgoing.client_login import ClientLogin, read_login
 from mailfront.outgoing.deliverer import SmtpDeliverer
 from mailfront.outgoing.ourselves import Ourselves
 from mailfront.outgoing.policy_map import PolicyMapFile, load_policy_map
-from mailfront.outgoing.resolver import Resolver, SystemServers, name_servers
+from mailfront.outgoing.resolver import Resolver, SystemServers, name_servers, servers_to_ask
 from mailfront.outgoing.smtp_session import Timeouts
 from mailfront.outgoing.transport_policy import PolicySource, ReportSink
 
@@ -41,10 +41,18 @@ def build_resolver(configuration: Configuration) -> Resolver:
     )
 
 
-def check_sending(root: ServerRoot, configuration: Configuration) -> None:
-    """Raise `ConfigurationError` for a mistake in what sending is told."""
+def check_sending(root: ServerRoot, configuration: Configuration) -> list[str]:
+    """Return warnings. Raises `ConfigurationError` for a mistake in what sending is told."""
     load_policy_map(policy_map_path(root))
-    build_resolver(configuration)
+    servers = build_resolver(configuration).servers()
+    asked = servers_to_ask(servers)
+    left = [str(each) for each in servers if each not in asked]
+    if not left:
+        return []
+    return [
+        f"dns.servers or resolv.conf: {', '.join(left)} is not asked: DNSSEC counts only from"
+        f" {', '.join(map(str, asked))}"
+    ]
 
 
 class Sending:

@@ -113,7 +113,11 @@ class StsPolicies:
     async def run(self) -> None:
         """Refresh what is due, for ever."""
         while True:
-            await self.refresh_due()
+            try:
+                await self.refresh_due()
+            except Exception:
+                # Policies that are kept count on; nobody else would begin this again.
+                _log.exception("refreshing MTA-STS policies failed; the next round follows")
             await asyncio.sleep(ROUND_SECONDS * (0.5 + self._chance()))
 
     async def refresh_due(self) -> None:

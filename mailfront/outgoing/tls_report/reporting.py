@@ -86,6 +86,9 @@ class TlsReporting:
                 await self.report_due()
             except (sqlite3.Error, OSError) as failure:
                 _log.error("results of TLS cannot be written down: %s", failure)
+            except Exception:
+                # Nobody else would begin this again.
+                _log.exception("reporting failed; the next round follows")
             await asyncio.sleep(ROUND_SECONDS)
 
     async def flush(self) -> None:

@@ -110,3 +110,21 @@ def test_a_changed_file_counts_at_once_and_a_broken_one_not_at_all(
     os.utime(path, ns=(1, 1))
     assert followed.current() is first
     assert "stays as it was" in caplog.text
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_lines_outlast_a_moment_without_them(
+    tmp_path: Path, is_removed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "tls_policy"
+    path.write_text("example.org secure\n")
+    times = iter((0.0, 9.0, 10.0))
+    followed = PolicyMapFile(path, lambda: next(times))
+    if is_removed:
+        path.unlink()
+    else:
+        path.write_text("")
+    for _ in range(2):
+        assert followed.current().find("example.org") is not None
+    assert caplog.text.count("has no lines any more") == 1
+    assert followed.current().find("example.org") is None
